@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/elf_kind.h"
+
+#include <elf.h>
+#include <stdbool.h>
+#include <string.h>
+
+#ifdef __x86_64__
+#define OUR_CLASS ELFCLASS64
+#define OUR_MACHINE EM_X86_64
+#endif
+
+/* glibc's loaders are all named ld-linux*.so.N (or ld64.so.N, ld.so.1 on old machines); musl's is ld-musl-*.
+ */
+static bool loader_is_musl(const char *path, size_t length)
+{
+	static const char musl[] = "/ld-musl-";
+
+	for (size_t i = 0; i + sizeof(musl) - 1 <= length; i++)
+		if (memcmp(path + i, musl, sizeof(musl) - 1) == 0)
+			return true;
+	return false;
+}
+
+static enum elf_kind kind_of_headers(const unsigned char *bytes, size_t length)
+{
+	Elf64_Ehdr file;
+	Elf64_Phdr part;
+
+	memcpy(&file, bytes, sizeof(file));
+	if (file.e_machine != OUR_MACHINE || file.e_phentsize != sizeof(part))
+		return ELF_FOREIGN;
+	for (size_t i = 0; i < file.e_phnum; i++) {
+		if (file.e_phoff > length || length - file.e_phoff < (i + 1) * sizeof(part))
+			break;
+		memcpy(&part, bytes + file.e_phoff + i * sizeof(part), sizeof(part));
+		if (part.p_type != PT_INTERP)
+			continue;
+		if (part.p_offset < length && part.p_filesz <= length - part.p_offset &&
+		    loader_is_musl((const char *)bytes + part.p_offset, part.p_filesz))
+			return ELF_FOREIGN;
+		return ELF_LOADS;
+	}
+	return ELF_STATIC;
+}
+
+enum elf_kind elf_kind(const void *bytes, size_t length)
+{
+	const unsigned char *b = bytes;
+
+	if (length >= 2 && b[0] == '#' && b[1] == '!')
+		return ELF_SCRIPT;
+	if (length < EI_NIDENT || memcmp(b, ELFMAG, SELFMAG) != 0)
+		return ELF_UNKNOWN;
+	if (b[EI_CLASS] != OUR_CLASS || b[EI_DATA] != ELFDATA2LSB)
+		return ELF_FOREIGN;
+	if (length < sizeof(Elf64_Ehdr))
+		return ELF_UNKNOWN;
+	return kind_of_headers(b, length);
+}
+
+const char *elf_script_interpreter(const void *bytes, size_t length, size_t *path_length)
+{
+	const char *text = bytes;
+	size_t start = 2;
+
+	while (start < length && (text[start] == ' ' || text[start] == '\t'))
+		start++;
+	size_t end = start;
+	while (end < length && text[end] != ' ' && text[end] != '\t' && text[end] != '\n' &&
+	       text[end] != '\0')
+		end++;
+	*path_length = end > start ? end - start : 0;
+	return text + start;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/hold.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "core/names.h"
+#include "core/sys.h"
+
+#define PIN_PAGE 4096
+#define PASS_FROM 100
+
+/* Is what we opened still what the name means? If not, a reclaimer took it away between look-up and open. */
+static int still_named(int fd, int store, const char *pin)
+{
+	struct stat ours, named;
+	int error = sys_fstat(fd, &ours);
+
+	if (error == 0)
+		error = sys_fstatat(store, pin, &named, AT_SYMLINK_NOFOLLOW);
+	if (error != 0)
+		return error == -ENOENT ? -EAGAIN : error;
+	return ours.st_dev == named.st_dev && ours.st_ino == named.st_ino ? 0 : -EAGAIN;
+}
+
+int hold_take(int store, uint64_t number)
+{
+	char name[STORE_NAME_ROOM];
+	struct stat st;
+
+	pin_name(number, name);
+	int fd = sys_openat(store, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	int error = still_named(fd, store, name);
+	if (error == 0) {
+		snapshot_name(number, name);
+		error = sys_fstatat(store, name, &st, AT_SYMLINK_NOFOLLOW);
+	}
+	if (error == 0 && !S_ISDIR(st.st_mode))
+		error = -ENOENT;
+	if (error == 0)
+		return fd;
+	sys_close(fd);
+	return error;
+}
+
+int hold_map(int fd, uint64_t number)
+{
+	long address = sys_mmap(PIN_PAGE, PROT_NONE, MAP_SHARED, fd, (off_t)(number * PIN_PAGE));
+
+	return sys_failed(address) ? (int)address : 0;
+}
+
+int hold_pass(int fd)
+{
+	int copy = sys_fcntl(fd, F_DUPFD, PASS_FROM);
+
+	if (copy == -EINVAL || copy == -EMFILE)
+		copy = sys_fcntl(fd, F_DUPFD, 3);
+	sys_close(fd);
+	return copy;
+}
+
+void hold_drop(int fd)
+{
+	if (fd >= 0)
+		sys_close(fd);
+}

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The two programs and the library that they and the unit tests share.
+noinst_LIBRARIES += helper/libhelper.a
+helper_libhelper_a_SOURCES = \
+	helper/alloc.c helper/alloc.h \
+	helper/err.c helper/err.h \
+	helper/lock.c helper/lock.h \
+	helper/meta.c helper/meta.h \
+	helper/migrate.c helper/migrate.h \
+	helper/pin.c helper/pin.h \
+	helper/publish.c helper/publish.h \
+	helper/readers.c helper/readers.h \
+	helper/reclaim.c helper/reclaim.h \
+	helper/repos.c helper/repos.h \
+	helper/reservation.c helper/reservation.h \
+	helper/run.c helper/run.h \
+	helper/snapshot/hardlink.c helper/snapshot/storage.h \
+	helper/store.c helper/store.h \
+	helper/transport/rsync.c helper/transport/transport.c helper/transport/transport.h \
+	helper/tree.c helper/tree.h \
+	helper/trust.c helper/trust.h
+helper_libhelper_a_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS)
+HELPER_LIBS = helper/libhelper.a core/libcore.a $(INIH_LIBS)
+
+SHIM_PATH = $(libdir)/rcu-repo/librcu-exec.so
+
+bin_PROGRAMS += helper/rcu-exec
+helper_rcu_exec_SOURCES = helper/rcu-exec.c
+helper_rcu_exec_CPPFLAGS = $(AM_CPPFLAGS) -DSHIM_PATH='"$(SHIM_PATH)"'
+helper_rcu_exec_LDADD = $(HELPER_LIBS)
+
+sbin_PROGRAMS += helper/rcu-repo
+helper_rcu_repo_SOURCES = \
+	helper/rcu-repo.c helper/command.c helper/command.h \
+	helper/cmd-abort.c \
+	helper/cmd-begin.c \
+	helper/cmd-commit.c \
+	helper/cmd-gc.c \
+	helper/cmd-list.c \
+	helper/cmd-readers.c \
+	helper/cmd-sync.c \
+	helper/cmd-update.c
+helper_rcu_repo_CFLAGS = $(AM_CFLAGS) $(SMARTCOLS_CFLAGS)
+helper_rcu_repo_LDADD = $(HELPER_LIBS) $(SMARTCOLS_LIBS)

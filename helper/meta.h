@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * meta.h: what is known of a snapshot beside its tree, in STORE/.rcu-repo/meta/N: `key = value` lines, read
+ * by inih.
+ *
+ * A snapshot that Portage made has no file: it reads as zeros. Times are CLOCK_REALTIME in whole seconds. Age
+ * counts from `retired` (P9), which is written when another snapshot becomes latest, or, where we did not see
+ * that happen, when we first find it so.
+ */
+#ifndef HELPER_META_H
+#define HELPER_META_H
+
+#include "helper/store.h"
+
+struct meta {
+	int64_t published; /* 0: not known */
+	int64_t retired;   /* 0: latest, or not seen yet */
+	bool kept;         /* protected from reclaim until released */
+	char name[64];     /* of a kept one, "" for none */
+};
+
+int meta_read(const struct store *store, uint64_t number, struct meta *meta, struct err *err);
+int meta_write(const struct store *store, uint64_t number, const struct meta *meta, struct err *err);
+int meta_remove(const struct store *store, uint64_t number, struct err *err); /* missing is fine */
+
+#endif

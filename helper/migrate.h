@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * migrate.h: LOCATION becomes a link into the store, without a moment at which it is missing.
+ *
+ * LOCATION may be absent (the link is made, after the first snapshot is published), the right link already
+ * (nothing to do), a link elsewhere (refused), or an ordinary directory: then a link is made beside it and
+ * both are exchanged in one step (renameat2 RENAME_EXCHANGE, rename(2), Linux 3.15); the tree that was there
+ * becomes a retired snapshot. What was begun is written to STORE_MIGRATION before, so that the next command
+ * ends it after a crash.
+ */
+#ifndef HELPER_MIGRATE_H
+#define HELPER_MIGRATE_H
+
+#include "helper/repos.h"
+#include "helper/store.h"
+
+enum location_state {
+	LOCATION_ABSENT,
+	LOCATION_LINKED,    /* leads to STORE/latest */
+	LOCATION_DIRECTORY, /* to be migrated */
+};
+
+/*
+ * Looks at LOCATION and refuses (STATUS_USAGE), before anything is made, what could lose data: a mount point,
+ * mounts inside it, a store inside the location, a location inside the store, a link elsewhere, a file; for a
+ * repository with Portage's excludes a location with distfiles/, packages/ or local/ in it (the new tree
+ * would not have them: P25); a file system without RENAME_EXCHANGE.
+ */
+int migrate_check(const struct repo *repo, enum location_state *state, struct err *err);
+
+/* Under the lock, after the first publish: make or exchange the link; the old tree becomes a retired
+ * snapshot. Safe to call when there is nothing to do. */
+int migrate_finish(struct store *store, const struct repo *repo, enum location_state state, struct err *err);
+
+/* Part of store_lock(): ends what a crash interrupted. */
+int migrate_recover(struct store *store, struct err *err);
+
+#endif

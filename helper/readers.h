@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * readers.h: who pins what, from the kernel's own state: /proc/PID/maps (a mapping of pins/N at the offset N
+ * * 4096) and /proc/PID/fd (a pin on its way over an exec, or kept by a program that did not load the shim).
+ * No registry, so nothing to go stale. For people, not for reclaim.
+ */
+#ifndef HELPER_READERS_H
+#define HELPER_READERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "helper/store.h"
+
+struct reader {
+	pid_t pid;
+	uid_t uid;
+	char *command; /* comm, or the argument list with blanks, cut at 200 bytes; control characters as \xXX
+			*/
+	int64_t since; /* start of the process, CLOCK_REALTIME seconds */
+	uint64_t number;
+};
+
+struct readers {
+	struct reader *list; /* by number, then pid */
+	size_t count;
+	size_t hidden; /* processes that we may not look into */
+};
+
+int readers_find(const struct store *store, struct readers *readers, struct err *err);
+void readers_release(struct readers *readers);
+
+#endif

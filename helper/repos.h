@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * repos.h: the configuration, Portage's repos.conf (rcu-repo(8), CONFIGURATION).
+ *
+ * The parser of lines is inih; what is said about them (inheritance, interpolation, types, defaults,
+ * duplicate sections) is Python's configparser as Portage uses it. Values longer than inih's line are fed to
+ * it as continuation lines. A bad value is an error with STATUS_USAGE that names file, line, key and value,
+ * and nothing else has been done by then.
+ */
+#ifndef HELPER_REPOS_H
+#define HELPER_REPOS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "helper/err.h"
+
+struct repo {
+	char *name;      /* the section, or the location where the command line stands for a repository */
+	char *location;  /* absolute, no trailing slash, never NULL */
+	char *store;     /* sync-rcu-store-dir: absolute, no trailing slash; NULL if not given */
+	char *sync_type; /* NULL if not given */
+	char *sync_uri;
+	char *sync_user;  /* NULL: none */
+	char **sync_opts; /* more arguments for the transport, NULL-terminated (sync-rsync-extra-opts, split
+			     at blanks with shell quoting) */
+	bool rcu;         /* sync-rcu */
+	bool auto_sync;
+	bool durable;      /* sync-rcu-durability is full */
+	bool from_portage; /* read from Portage's files: Portage's excludes apply */
+	unsigned spares;   /* sync-rcu-spare-snapshots */
+	unsigned ttl_days; /* sync-rcu-ttl-days */
+};
+
+struct repos {
+	struct repo *list; /* in the order of the files; [DEFAULT] is not one of them */
+	size_t count;
+};
+
+/* One --set KEY=VALUE; overrides the key in every repository. */
+struct repos_override {
+	char **set; /* NULL-terminated, or NULL */
+};
+
+/*
+ * Reads the configuration: `path` if not NULL (--config), else $RCU_REPO_CONFIG, else
+ * /etc/rcu-repo/repos.conf, else Portage's two places, each a file or a directory of *.conf in the order of
+ * their names. Two sections with one store or one location are an error, as is a store inside its location or
+ * the reverse. Release with repos_release() also after a failure.
+ */
+int repos_read(struct repos *repos, const char *path, const struct repos_override *override, struct err *err);
+void repos_release(struct repos *repos);
+
+/* The section `name`, or NULL. */
+const struct repo *repos_find(const struct repos *repos, const char *name);
+
+/*
+ * The repository that --location, --store, --type and --uri stand for, with the defaults of our own files and
+ * --set on top. `store` may be NULL where LOCATION is a link into one: it is found by pin_find_store()
+ * (helper/pin.h). Released with repos_release().
+ */
+int repos_from_options(struct repos *repos, const char *location, const char *store, const char *type,
+		       const char *uri, const struct repos_override *override, struct err *err);
+
+#endif

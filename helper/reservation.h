@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * reservation.h: what `begin` staged, kept for `commit` or `abort` by another process.
+ *
+ * A kernel lock ends with its process, and `begin` ends at once; so a reservation is written down, with the
+ * identity of whom it is for: boot id, pid namespace, pid and start time of --owner, never a bare pid. It is
+ * void when the machine was rebooted, when the owner has ended, or, without an owner, a day after it was
+ * made. An owner in a pid namespace that we cannot see counts as alive for that day. All functions are called
+ * under the lock.
+ */
+#ifndef HELPER_RESERVATION_H
+#define HELPER_RESERVATION_H
+
+#include <sys/types.h>
+
+#include "helper/store.h"
+
+#define RESERVATION_SECONDS (24 * 60 * 60)
+
+struct reservation {
+	char *staging; /* ID below STORE_STAGING; NULL: there is no reservation */
+	char *text;    /* who has it, for messages: "pid 12 on host, since ..." */
+};
+
+/* Reads it; one that is void is removed (its staging goes to trash) and reads as none. */
+int reservation_read(struct store *store, struct reservation *reservation, struct err *err);
+void reservation_release(struct reservation *reservation);
+
+/* Writes it, durably, for the process `owner` (0: nobody, a day). The process must be there. */
+int reservation_write(struct store *store, const char *staging, pid_t owner, struct err *err);
+int reservation_remove(struct store *store, struct err *err);
+
+#endif

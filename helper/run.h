@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run.h: run another program and wait for it.
+ */
+#ifndef HELPER_RUN_H
+#define HELPER_RUN_H
+
+#include "helper/err.h"
+
+struct run {
+	const char *const *argv; /* argv[0] is looked up in PATH */
+	const char *cwd;         /* NULL: ours */
+	const char *const *env;  /* NULL-terminated "NAME=value" to add or replace, or NULL */
+	const char *subject;     /* for the message: "rsync" */
+};
+
+/*
+ * Runs it with our stdin, stdout redirected to stderr (stdout is for results) and no other descriptor of
+ * ours; it gets SIGKILL if we die (prctl(2), PR_SET_PDEATHSIG), which reaches that process alone, so nobody
+ * relies on it. Fails with STATUS_FAILED where it exits non-zero or is killed: "subject: exit status 23",
+ * "subject: killed by signal 9". A SIGINT, SIGTERM or SIGHUP that we get meanwhile is handed on to it.
+ */
+int run(const struct run *run, struct err *err);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * storage.h: how snapshots are kept: one struct of functions, one file a backend in this folder.
+ *
+ * Nothing above this interface knows about hardlinks. All functions are called under the store's lock unless
+ * said otherwise, work with names below store->dir, and leave either what was there or the whole result,
+ * whatever kills them.
+ */
+#ifndef HELPER_SNAPSHOT_STORAGE_H
+#define HELPER_SNAPSHOT_STORAGE_H
+
+#include "helper/store.h"
+
+/* A tree being made: STORE/.rcu-repo/staging/ID. */
+struct staging {
+	char *id;
+	char *path; /* absolute */
+};
+#define STAGING_NONE       \
+	{                  \
+		.id = NULL \
+	}
+void staging_release(struct staging *staging);
+
+enum stage_kind {
+	STAGE_EMPTY, /* for a transport that writes everything and links what is unchanged itself (rsync
+			--link-dest) */
+	STAGE_COPY,  /* latest's content for a foreign writer; shares no inode with any snapshot, so no write
+			can reach one */
+};
+
+struct measure {
+	uint64_t files; /* everything that is not a directory */
+	uint64_t bytes; /* allocated, of all files */
+	uint64_t own;   /* allocated, of files that no other name shares */
+};
+
+struct storage {
+	const char *name;
+
+	/* Makes a new staging tree under a name that was never used. */
+	int (*stage)(struct store *store, enum stage_kind kind, struct staging *staging, struct err *err);
+
+	/* Takes up again what another process staged (commit, abort). */
+	int (*find)(struct store *store, const char *id, struct staging *staging, struct err *err);
+
+	/*
+	 * Is the staged tree the same as snapshot `number`: names, contents, modes, owners, times, links? 1,
+	 * 0 or -1. Files that are the same may become shared with the snapshot on the way (never the other
+	 * way round: the snapshot is not touched).
+	 */
+	int (*unchanged)(struct store *store, const struct staging *staging, uint64_t number,
+			 struct err *err);
+
+	/* The staged tree, whole, is on disk. */
+	int (*settle)(struct store *store, const struct staging *staging, struct err *err);
+
+	/* The staged tree becomes snapshots/N in one step; fails if there is such a name. */
+	int (*publish)(struct store *store, const struct staging *staging, uint64_t number, struct err *err);
+
+	/* The staged tree goes to trash in one step. */
+	int (*discard)(struct store *store, const struct staging *staging, struct err *err);
+
+	/* snapshots/N goes to trash in one step: no half snapshot is ever seen under its number. */
+	int (*reclaim)(struct store *store, uint64_t number, struct err *err);
+
+	/* Deletes what is in trash; needs no lock; what cannot be deleted now is left for the next time and
+	 * is an error. */
+	int (*empty_trash)(struct store *store, struct err *err);
+
+	/* Works without the lock; a snapshot that goes meanwhile gives -1. */
+	int (*measure)(const struct store *store, uint64_t number, struct measure *measure, struct err *err);
+};
+
+extern const struct storage storage_hardlink;
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * transport.h: how a tree is fetched: one struct of functions, one file a transport in this folder.
+ */
+#ifndef HELPER_TRANSPORT_H
+#define HELPER_TRANSPORT_H
+
+#include "helper/repos.h"
+#include "helper/snapshot/storage.h"
+
+struct transport {
+	const char *type; /* sync-type */
+
+	/* Is the repository's configuration good for this transport? STATUS_USAGE if not; touches nothing. */
+	int (*check)(const struct repo *repo, struct err *err);
+
+	/*
+	 * Fetches into the empty staging tree. `base` is the absolute path of the tree that readers see now,
+	 * or NULL: files that are equal to it in content and all metadata may be linked to it, and it is
+	 * never written to. On failure the staging tree holds anything.
+	 */
+	int (*fetch)(const struct repo *repo, const struct staging *staging, const char *base,
+		     struct err *err);
+};
+
+extern const struct transport transport_rsync;
+
+/* The transport of the repository's sync-type; NULL and *err (STATUS_USAGE) if there is none. */
+const struct transport *transport_find(const struct repo *repo, struct err *err);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * state.h: what the shim knows in this process: the pins, and what it puts back at exec.
+ *
+ * Set once, at the first use, from the environment that the program was started with, and copied out of it: a program may overwrite
+ * that memory (setproctitle), and what was known at start wins over what its environment says later. Read-only afterwards, so
+ * threads, signal handlers, vfork children need no lock.
+ */
+#ifndef PRELOAD_STATE_H
+#define PRELOAD_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* More are ignored: the launcher refuses them, so only a forged environment has them. */
+#define SHIM_PINS_MAX 32
+
+struct shim_pin {
+	const char *snapshot; /* canonical STORE/snapshots/N, as the launcher saw it */
+	size_t snapshot_length;
+	size_t store_length; /* the part of it that is STORE */
+	uint64_t number;
+	dev_t store_dev; /* identity of directory D = STORE, whose entry L = "latest" is what a swap changes */
+	ino_t store_ino;
+	dev_t root_dev; /* identity of STORE/snapshots/N: below it nothing can be written */
+	ino_t root_ino;
+	bool held; /* the pin is mapped in this process */
+};
+
+struct shim {
+	unsigned count; /* pins; 0: every call goes straight to the next definition */
+	bool strict;    /* an exec that cannot be pinned fails with EPERM */
+	struct shim_pin pins[SHIM_PINS_MAX];
+	const char *pins_text; /* RCU_EXEC_PINS as it was at start; NULL if it was not set */
+	const char *self; /* our own entry of LD_PRELOAD, to be put back; NULL if we were not loaded by it */
+};
+
+extern struct shim shim;
+
+/* Idempotent; called by the constructor, and by whatever needs the shim earlier. Keeps errno. */
+void shim_start(void);
+
+extern int shim_started; /* written once, with release order */
+
+static inline void shim_ready(void)
+{
+	if (__builtin_expect(!__atomic_load_n(&shim_started, __ATOMIC_ACQUIRE), 0))
+		shim_start();
+}
+
+/* True where paths may have to be changed. */
+static inline bool shim_active(void)
+{
+	shim_ready();
+	return shim.count != 0;
+}
+
+/* Opens the pins for one exec: see exec.c. */
+
+/*
+ * Ends redirection in this process: no path is mapped, no write refused, nothing put back at exec. Exported for rcu-repo and rcu-exec, which must see the
+ * store as it is though they are started under a pin; they declare it weak. The pin itself stays held until the next exec.
+ */
+void librcu_exec_stand_aside(void);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * wrap.h: what every family file includes: the prototypes of the bodies, their exported names, the next definitions.
+ *
+ * A body is an ordinary function, wrap_<id>. The row in calls.def makes its prototype here and, in the family's own
+ * file, gives it libc's name and version: the file says `#define EXPORT_<family> EXPORT` before it includes this header.
+ *
+ * What a body may do: look at its arguments, map (map.h), refuse (refuse.h), call next()->id with the mapped path, set errno
+ * where it refuses. What it may not: print, exit, allocate, lock, use thread-local storage, call libc other than by next(),
+ * change errno on success, put a buffer of PATH_MAX on the stack (length-sized ones only: a vfork child may have two pages).
+ */
+#ifndef PRELOAD_WRAP_H
+#define PRELOAD_WRAP_H
+
+#include <dirent.h>
+#include <glob.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <utime.h>
+
+#include "preload/map.h"
+#include "preload/refuse.h"
+#include "preload/state.h"
+
+/* Prototypes of all bodies. */
+#define CALL(family, id, symbol, mark, version, result, parameters) result wrap_##id parameters;
+#include "preload/calls.def"
+#undef CALL
+
+/* libc's name and version for the bodies of one file. */
+#define EXPORT(id, symbol, mark, version) __asm__(".symver wrap_" #id "," #symbol #mark version);
+#define EXPORT_NOT(id, symbol, mark, version)
+#ifndef EXPORT_open
+#define EXPORT_open EXPORT_NOT
+#endif
+#ifndef EXPORT_stat
+#define EXPORT_stat EXPORT_NOT
+#endif
+#ifndef EXPORT_path
+#define EXPORT_path EXPORT_NOT
+#endif
+#ifndef EXPORT_at
+#define EXPORT_at EXPORT_NOT
+#endif
+#ifndef EXPORT_two_path
+#define EXPORT_two_path EXPORT_NOT
+#endif
+#ifndef EXPORT_dir
+#define EXPORT_dir EXPORT_NOT
+#endif
+#ifndef EXPORT_stdio
+#define EXPORT_stdio EXPORT_NOT
+#endif
+#ifndef EXPORT_exec
+#define EXPORT_exec EXPORT_NOT
+#endif
+#ifndef EXPORT_give_back
+#define EXPORT_give_back EXPORT_NOT
+#endif
+#define CALL(family, id, symbol, mark, version, result, parameters) EXPORT_##family(id, symbol, mark, version)
+#include "preload/calls.def"
+#undef CALL
+
+/* The next definition of each call: the one that the program would have got without us. */
+struct next {
+#define CALL(family, id, symbol, mark, version, result, parameters) result(*id) parameters;
+#include "preload/calls.def"
+#undef CALL
+};
+
+/* Bound by shim_start() (next.c), all at once: dlsym takes locks, and a signal handler may be the first to need a slot. */
+extern struct next next_slots;
+
+/* Starts the shim if nothing has yet (somebody's constructor may run before ours), then the slots. */
+static inline const struct next *next(void)
+{
+	shim_ready();
+	return &next_slots;
+}
+
+#endif
