@@ -1,2 +1,47 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/alloc.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helper/err.h"
+
+/* The one place outside the mains that ends the program: alloc.h says why. */
+static void __attribute__((noreturn)) out_of_memory(void)
+{
+	fprintf(stderr, "%s: memory: none left\n", err_program);
+	exit(STATUS_FAILED);
+}
+
+void *alloc_grow(void *old, size_t count, size_t size)
+{
+	/* realloc(p, 0) may free and return NULL; an empty array is one byte here. */
+	void *grown = count == 0 || size == 0 ? realloc(old, 1) : reallocarray(old, count, size);
+
+	if (grown == NULL)
+		out_of_memory();
+	return grown;
+}
+
+char *alloc_copy(const char *text)
+{
+	char *copy = strdup(text);
+
+	if (copy == NULL)
+		out_of_memory();
+	return copy;
+}
+
+char *alloc_printf(const char *format, ...)
+{
+	char *text;
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0)
+		out_of_memory();
+	va_end(arguments);
+	return text;
+}
