@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 
@@ -60,6 +61,11 @@ static inline int sys_fstatat(int dir, const char *path, struct stat *st, int fl
 static inline int sys_fstat(int fd, struct stat *st)
 {
 	return (int)sys_call(SYS_fstat, fd, (long)st, 0, 0, 0, 0);
+}
+
+static inline int sys_fstatfs(int fd, struct statfs *fs)
+{
+	return (int)sys_call(SYS_fstatfs, fd, (long)fs, 0, 0, 0, 0);
 }
 
 static inline int sys_faccessat(int dir, const char *path, int mode)

@@ -35,8 +35,8 @@ enum map_leaf {
 
 enum map_kind {
 	MAP_SAME,  /* dir and path are the caller's */
-	MAP_MOVED, /* path is ours */
-	MAP_ENTRY, /* LEAF_NOFOLLOW, and the last component is D/L itself: dir and path are the caller's; its content is "snapshots/N" of pin */
+	MAP_MOVED, /* path is ours; absolute, or relative to dir as the caller's was */
+	MAP_ENTRY, /* LEAF_NOFOLLOW, and the last component is D/L itself; what it says is "snapshots/N" of pin */
 };
 
 struct mapped {
@@ -44,7 +44,8 @@ struct mapped {
 	const char *path;
 	enum map_kind kind;
 	unsigned pin; /* index in shim.pins, for MAP_MOVED and MAP_ENTRY */
-	int door; /* -1, or a descriptor that `path` begins with (a mapped path longer than PATH_MAX): closed at the end of scope */
+	int door; /* -1, or a descriptor that a path longer than PATH_MAX begins with; closed at the end of scope */
+	bool by_alias; /* between map_quick() and map_walk() */
 };
 
 /*

@@ -17,16 +17,25 @@
 /* More are ignored: the launcher refuses them, so only a forged environment has them. */
 #define SHIM_PINS_MAX 32
 
+/* A text whose walk ends in D/L: LOCATION as the pin names it, and STORE/latest. */
+#define SHIM_ALIASES 2
+
+struct shim_alias {
+	const char *text;
+	size_t length;
+};
+
 struct shim_pin {
 	const char *snapshot; /* canonical STORE/snapshots/N, as the launcher saw it */
 	size_t snapshot_length;
 	size_t store_length; /* the part of it that is STORE */
 	uint64_t number;
-	dev_t store_dev; /* identity of directory D = STORE, whose entry L = "latest" is what a swap changes */
-	ino_t store_ino;
-	dev_t root_dev; /* identity of STORE/snapshots/N: below it nothing can be written */
+	dev_t store_dev; /* identity of directory D = STORE, whose entry L = "latest" is what a swap changes; */
+	ino_t store_ino; /* 0 where the store cannot be seen from here (after chroot): nothing is mapped then */
+	dev_t root_dev; /* identity of STORE/snapshots/N, below which nothing can be written */
 	ino_t root_ino;
 	bool held; /* the pin is mapped in this process */
+	struct shim_alias alias[SHIM_ALIASES];
 };
 
 struct shim {
@@ -34,7 +43,9 @@ struct shim {
 	bool strict;    /* an exec that cannot be pinned fails with EPERM */
 	struct shim_pin pins[SHIM_PINS_MAX];
 	const char *pins_text; /* RCU_EXEC_PINS as it was at start; NULL if it was not set */
-	const char *self; /* our own entry of LD_PRELOAD, to be put back; NULL if we were not loaded by it */
+	const char *self;  /* our own entry of LD_PRELOAD, to be put back; NULL if we were not loaded by it */
+	size_t longest;    /* of the pins' texts: for sizes of rooms */
+	uint64_t hash_key; /* of this process; map.c */
 };
 
 extern struct shim shim;
@@ -56,8 +67,6 @@ static inline bool shim_active(void)
 	shim_ready();
 	return shim.count != 0;
 }
-
-/* Opens the pins for one exec: see exec.c. */
 
 /*
  * Ends redirection in this process: no path is mapped, no write refused, nothing put back at exec. Exported for rcu-repo and rcu-exec, which must see the

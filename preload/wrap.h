@@ -77,6 +77,7 @@ struct next {
 
 /* Bound by shim_start() (next.c), all at once: dlsym takes locks, and a signal handler may be the first to need a slot. */
 extern struct next next_slots;
+void next_bind(void);
 
 /* Starts the shim if nothing has yet (somebody's constructor may run before ours), then the slots. */
 static inline const struct next *next(void)

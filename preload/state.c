@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "preload/state.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "core/hold.h"
+#include "core/names.h"
+#include "core/pin_text.h"
+#include "core/sys.h"
+#include "preload/exec.h"
+#include "preload/wrap.h"
+
+struct shim shim;
+int shim_started;
+
+/* ld.so's: where the kernel put argc, argv, envp, auxv. musl has none. */
+extern void *__libc_stack_end __attribute__((weak));
+extern char **environ __attribute__((weak));
+
+static const char file_name[] = "librcu-exec.so";
+
+#define ADOPT_TRIES 10000
+#define ARENA_SLACK 4096
+
+/* Room that lives as long as the process: one mapping, made at start. */
+struct arena {
+	char *at;
+	size_t left;
+};
+
+static bool arena_init(struct arena *arena, size_t size)
+{
+	long address = sys_call(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				-1, 0);
+
+	if (sys_failed(address))
+		return false;
+	arena->at = (char *)address;
+	arena->left = size;
+	return true;
+}
+
+static char *arena_take(struct arena *arena, size_t size)
+{
+	char *room = arena->at;
+
+	if (size > arena->left)
+		return NULL;
+	arena->at += size;
+	arena->left -= size;
+	return room;
+}
+
+/* A copy of text[0 .. length) with `more` behind it. */
+static const char *arena_text(struct arena *arena, const char *text, size_t length, const char *more)
+{
+	char *copy = arena_take(arena, length + strlen(more) + 1);
+
+	if (copy) {
+		memcpy(copy, text, length);
+		memcpy(copy + length, more, strlen(more) + 1);
+	}
+	return copy;
+}
+
+/* NULL where the variable is not set; NULL for a NULL envp. */
+static const char *environment_get(char **envp, const char *name)
+{
+	for (; envp && *envp; envp++) {
+		size_t i = 0;
+
+		while (name[i] && (*envp)[i] == name[i])
+			i++;
+		if (!name[i] && (*envp)[i] == '=')
+			return *envp + i + 1;
+	}
+	return NULL;
+}
+
+static unsigned long auxiliary_get(char **envp, unsigned long type)
+{
+	while (*envp)
+		envp++;
+	for (const Elf64_auxv_t *a = (const void *)(envp + 1); a->a_type != AT_NULL; a++)
+		if (a->a_type == type)
+			return a->a_un.a_val;
+	return 0;
+}
+
+/* The entry of LD_PRELOAD that is us, known by the file's name: what it says ($LIB, another directory) stays as it was written. */
+static const char *find_self(struct arena *arena, const char *list)
+{
+	const size_t name = sizeof(file_name) - 1;
+
+	while (list && *list) {
+		size_t length = 0;
+
+		while (list[length] && list[length] != ':' && list[length] != ' ')
+			length++;
+		if (length >= name && memcmp(list + length - name, file_name, name) == 0)
+			return arena_text(arena, list, length, "");
+		list += length + (list[length] != '\0');
+	}
+	return NULL;
+}
+
+/* The next of RCU_EXEC_FDS; -1 where there is none. */
+static int next_descriptor(const char **list)
+{
+	const char *text = *list;
+	int fd = -1;
+
+	if (!text)
+		return -1;
+	for (; *text >= '0' && *text <= '9' && fd < 1 << 20; text++)
+		fd = (fd < 0 ? 0 : fd * 10) + (*text - '0');
+	while (*text && *text != ',')
+		text++;
+	*list = *text ? text + 1 : NULL;
+	return fd;
+}
+
+/*
+ * Was this descriptor handed to us for this pin? The environment may be another program's, or of another day: only a
+ * descriptor of the pin file itself is believed.
+ */
+static bool is_pin(int fd, int store, uint64_t number)
+{
+	char name[STORE_NAME_ROOM];
+	struct stat handed, named;
+
+	pin_name(number, name);
+	return fd >= 0 && sys_fstat(fd, &handed) == 0 &&
+	       sys_fstatat(store, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && handed.st_dev == named.st_dev &&
+	       handed.st_ino == named.st_ino;
+}
+
+/*
+ * From the descriptor that carried the pin over exec to a mapping, which is made before the descriptor is closed: there is no
+ * moment without. Where none was handed to us (an exec past the shim; a program that closed it) the pin is taken anew, by its
+ * number; a reclaimer that is just asking about it is done in microseconds.
+ */
+static bool adopt(int store, uint64_t number, int fd)
+{
+	if (!is_pin(fd, store, number)) {
+		fd = hold_take(store, number);
+		for (int tries = 0; fd == -EAGAIN && tries < ADOPT_TRIES; tries++) {
+			sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+			fd = hold_take(store, number);
+		}
+	}
+	if (fd < 0)
+		return false;
+	bool held = hold_map(fd, number) == 0;
+	sys_close(fd);
+	return held;
+}
+
+/* Identities, as far as the store can be seen from here. */
+static void look_at_store(struct shim_pin *pin, const char *store, int fd)
+{
+	char name[STORE_NAME_ROOM];
+	struct stat st;
+	int dir = sys_openat(AT_FDCWD, store, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		return;
+	if (sys_fstat(dir, &st) == 0) {
+		pin->store_dev = st.st_dev;
+		pin->store_ino = st.st_ino;
+	}
+	snapshot_name(pin->number, name);
+	if (sys_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		pin->root_dev = st.st_dev;
+		pin->root_ino = st.st_ino;
+	}
+	pin->held = adopt(dir, pin->number, fd);
+	sys_close(dir);
+}
+
+static bool add_pin(struct arena *arena, struct shim_pin *pin, const struct pin_text *text, int fd)
+{
+	if (!snapshot_path_split(text->snapshot, &pin->store_length, &pin->number))
+		return false;
+	const char *store = arena_text(arena, text->snapshot, pin->store_length, "");
+	const char *latest = arena_text(arena, text->snapshot, pin->store_length, "/" STORE_LATEST);
+
+	if (!store || !latest)
+		return false;
+	pin->snapshot = text->snapshot;
+	pin->snapshot_length = strlen(text->snapshot);
+	pin->alias[0] = (struct shim_alias){ text->location, strlen(text->location) };
+	pin->alias[1] = (struct shim_alias){ latest, strlen(latest) };
+	for (size_t i = 0; i < SHIM_ALIASES; i++)
+		if (shim.longest < pin->alias[i].length)
+			shim.longest = pin->alias[i].length;
+	if (shim.longest < pin->snapshot_length)
+		shim.longest = pin->snapshot_length;
+	look_at_store(pin, store, fd);
+	return true;
+}
+
+static void add_pins(struct arena *arena, const char *fds)
+{
+	const char *cursor = shim.pins_text;
+	enum pin_text_result result;
+	unsigned count = 0;
+
+	while (count < SHIM_PINS_MAX) {
+		struct pin_text text;
+		const char *end = strchr(cursor[0] == '\n' ? cursor + 1 : cursor, '\n');
+		size_t room = (end ? (size_t)(end - cursor) : strlen(cursor)) + 1;
+		char *to = arena_take(arena, room);
+
+		result = to ? pin_text_next(&cursor, to, room, &text) : PIN_TEXT_END;
+		if (result == PIN_TEXT_END)
+			break;
+		/* A descriptor belongs to each line, also to one that cannot be used. */
+		int fd = next_descriptor(&fds);
+		if (result == PIN_TEXT_PIN && add_pin(arena, &shim.pins[count], &text, fd))
+			count++;
+	}
+	shim.count = count;
+}
+
+/* What the kernel put on the stack, in ld.so's view; before libc has set `environ`, too. */
+static char **initial_stack(int *argc, char ***argv)
+{
+	if (&__libc_stack_end && __libc_stack_end) {
+		*argc = (int)*(long *)__libc_stack_end;
+		*argv = (char **)__libc_stack_end + 1;
+		return *argv + *argc + 1;
+	}
+	*argc = 0;
+	*argv = NULL;
+	return &environ ? environ : NULL;
+}
+
+static void read_environment(int argc, char **argv, char **envp)
+{
+	struct arena arena;
+	const char *pins = environment_get(envp, ENV_PINS);
+	const char *preload = environment_get(envp, "LD_PRELOAD");
+	const char *strict = environment_get(envp, ENV_STRICT);
+
+	if (!arena_init(&arena,
+			4 * (pins ? strlen(pins) : 0) + (preload ? strlen(preload) : 0) + ARENA_SLACK))
+		return;
+	shim.self = find_self(&arena, preload);
+	if (!pins) {
+		if (shim.self && argv)
+			exec_through_launcher(argc, argv, envp);
+		return;
+	}
+	shim.pins_text = arena_text(&arena, pins, strlen(pins), "");
+	shim.strict = strict && strict[0] == '1';
+	if (shim.pins_text)
+		add_pins(&arena, environment_get(envp, ENV_FDS));
+}
+
+void shim_start(void)
+{
+	int *error = __errno_location(), kept = *error;
+	char **argv, **envp;
+	int argc;
+
+	/*
+	 * Whoever comes here while another is still at it (a signal handler, a thread made by somebody's constructor) does the work
+	 * again: it can neither wait nor go on without, and the result is the same.
+	 */
+	next_bind();
+	envp = initial_stack(&argc, &argv);
+	if (envp && !(argv && auxiliary_get(envp, AT_SECURE))) {
+		const uint64_t *random = argv ? (const void *)auxiliary_get(envp, AT_RANDOM) : NULL;
+
+		shim.hash_key = random ? *random : (uintptr_t)envp;
+		read_environment(argc, argv, envp);
+	}
+	__atomic_store_n(&shim_started, 1, __ATOMIC_RELEASE);
+	*error = kept;
+}
+
+__attribute__((constructor)) static void construct(void)
+{
+	shim_ready();
+}
+
+void librcu_exec_stand_aside(void)
+{
+	shim_ready();
+	shim.count = 0;
+}
