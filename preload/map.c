@@ -396,23 +396,29 @@ static enum step walk_component(struct walk *w, enum map_leaf leaf, const char *
 	return follow(w, &c, path);
 }
 
-/* A mapped path that has become too long for the kernel: begin it with a descriptor of D/snapshots/N instead. */
+/*
+ * A mapped path that has become too long for the kernel, though it was not as the caller spelled it: as much of it as the kernel takes
+ * is opened, and a door to that stands for it. Where it cannot be opened the rest is dropped: the caller gets the same error by walking
+ * to it.
+ */
 static void shorten(struct mapped *m, struct walk *w)
 {
 	char door[DOOR_ROOM] = "/proc/self/fd/";
 	const size_t prefix = sizeof("/proc/self/fd/") - 1;
-	char kept = w->room[w->root];
+	size_t split = PATH_MAX - 2;
 
-	w->room[w->root] = '\0';
+	while (w->room[split] != '/')
+		split--;
+	char behind = w->room[split + 1];
+
+	w->room[split + 1] = '\0';
 	m->door = sys_openat(w->dir, w->room, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	w->room[w->root] = kept;
 	if (m->door < 0)
 		return;
+	w->room[split + 1] = behind;
 	size_t length = prefix + snapshot_number_format((uint64_t)m->door, door + prefix);
-	if (length < w->root) {
-		m->path = w->room + w->root - length;
-		memcpy(w->room + w->root - length, door, length);
-	}
+	m->path = w->room + split - length;
+	memcpy(w->room + split - length, door, length);
 }
 
 /* What the walk has shown about the directory of an absolute path, if it came to the end of it. */

@@ -1,1 +1,25 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# core/, and the shim's mapping, which has no other way to be tried against the kernel this closely.
+core_unit_tests = \
+	tests/unit/test_elf_kind \
+	tests/unit/test_hold \
+	tests/unit/test_map \
+	tests/unit/test_names \
+	tests/unit/test_pin_text \
+	tests/unit/test_preload_list
+check_PROGRAMS += $(core_unit_tests)
+TESTS += $(core_unit_tests)
+
+CORE_UNIT_LIBS = core/libcore.a $(CMOCKA_LIBS)
+tests_unit_test_elf_kind_SOURCES = tests/unit/test_elf_kind.c
+tests_unit_test_elf_kind_LDADD = $(CORE_UNIT_LIBS)
+tests_unit_test_hold_SOURCES = tests/unit/test_hold.c
+tests_unit_test_hold_LDADD = $(CORE_UNIT_LIBS)
+tests_unit_test_map_SOURCES = tests/unit/test_map.c preload/map.c
+tests_unit_test_map_LDADD = $(CORE_UNIT_LIBS)
+tests_unit_test_names_SOURCES = tests/unit/test_names.c
+tests_unit_test_names_LDADD = $(CORE_UNIT_LIBS)
+tests_unit_test_pin_text_SOURCES = tests/unit/test_pin_text.c
+tests_unit_test_pin_text_LDADD = $(CORE_UNIT_LIBS)
+tests_unit_test_preload_list_SOURCES = tests/unit/test_preload_list.c
+tests_unit_test_preload_list_LDADD = $(CORE_UNIT_LIBS)

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * preload/map.c against the kernel: a path that is mapped and then walked with latest -> snapshots/2 must reach what the
+ * path itself reaches with latest -> snapshots/1.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/names.h"
+#include "preload/map.h"
+#include "preload/state.h"
+
+/* The shim's state, as its start would have set it. */
+struct shim shim;
+int shim_started = 1;
+
+void shim_start(void)
+{
+}
+
+static char top[] = "/tmp/rcu-map-XXXXXX";
+static char store[PATH_MAX], snapshot[PATH_MAX], location[PATH_MAX], latest[PATH_MAX];
+
+static void make_dir(const char *path)
+{
+	assert_int_equal(mkdir(path, 0755), 0);
+}
+
+static void make_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void make_link(const char *target, const char *path)
+{
+	assert_int_equal(symlink(target, path), 0);
+}
+
+static void point_latest(int number)
+{
+	char target[32];
+
+	snprintf(target, sizeof(target), "snapshots/%d", number);
+	int dir = open(top, O_PATH | O_DIRECTORY);
+	assert_true(dir >= 0);
+	unlinkat(dir, "store/latest", 0);
+	assert_int_equal(symlinkat(target, dir, "store/latest"), 0);
+	close(dir);
+}
+
+static const char *in_top(const char *format)
+{
+	static char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), format, top);
+	return path;
+}
+
+/*
+ * top/                 cwd of the tests
+ *   store/snapshots/{1,2}/...      latest -> snapshots/N
+ *   repos/gentoo -> top/store/latest               (LOCATION)
+ *   parent -> repos        other -> repos/gentoo   chain -> other     profile -> repos/gentoo/profiles/base
+ *   plain/file             plain/deep/up -> ../../repos/gentoo
+ */
+static int build(void **state)
+{
+	static const char *const per_snapshot[] = { "profiles", "profiles/base", "dev", "dev/pkg" };
+	char path[PATH_MAX];
+
+	(void)state;
+	assert_non_null(mkdtemp(top));
+	assert_int_equal(chdir(top), 0);
+	assert_non_null(getcwd(top, sizeof(top)));
+	make_dir("store");
+	make_dir("store/snapshots");
+	for (int n = 1; n <= 2; n++) {
+		snprintf(path, sizeof(path), "store/snapshots/%d", n);
+		make_dir(path);
+		for (size_t i = 0; i < sizeof(per_snapshot) / sizeof(*per_snapshot); i++) {
+			snprintf(path, sizeof(path), "store/snapshots/%d/%s", n, per_snapshot[i]);
+			make_dir(path);
+		}
+		snprintf(path, sizeof(path), "store/snapshots/%d/file", n);
+		make_file(path, "x");
+		snprintf(path, sizeof(path), "store/snapshots/%d/dev/pkg/ebuild", n);
+		make_file(path, "x");
+		snprintf(path, sizeof(path), "store/snapshots/%d/inner", n);
+		make_link("dev/pkg", path);
+		snprintf(path, sizeof(path), "store/snapshots/%d/again", n);
+		make_link(in_top("%s/repos/gentoo/dev"), path);
+		snprintf(path, sizeof(path), "store/snapshots/%d/upwards", n);
+		make_link("../../latest/file", path);
+		snprintf(path, sizeof(path), "store/snapshots/%d/latest", n);
+		make_link("dev", path);
+		snprintf(path, sizeof(path), "store/snapshots/%d/out", n);
+		make_link(in_top("%s/plain"), path);
+	}
+	make_dir("repos");
+	make_link(in_top("%s/store/latest"), "repos/gentoo");
+	make_link("repos", "parent");
+	make_link("repos/gentoo", "other");
+	make_link("other", "chain");
+	make_link("repos/gentoo/profiles/base", "profile");
+	make_link("loop", "loop");
+	make_link("nowhere/x", "dangling");
+	make_dir("plain");
+	make_dir("plain/deep");
+	make_file("plain/file", "x");
+	make_link("../../repos/gentoo", "plain/deep/up");
+	make_link("file", "plain/link");
+	make_link("../plain", "plain/latest");
+
+	snprintf(store, sizeof(store), "%s/store", top);
+	snprintf(snapshot, sizeof(snapshot), "%s/store/snapshots/1", top);
+	snprintf(location, sizeof(location), "%s/repos/gentoo", top);
+	snprintf(latest, sizeof(latest), "%s/store/latest", top);
+	struct stat st;
+	assert_int_equal(stat(store, &st), 0);
+	shim.pins[0] = (struct shim_pin){
+		.snapshot = snapshot,
+		.snapshot_length = strlen(snapshot),
+		.store_length = strlen(store),
+		.number = 1,
+		.store_dev = st.st_dev,
+		.store_ino = st.st_ino,
+		.alias = { { location, strlen(location) }, { latest, strlen(latest) } },
+	};
+	shim.count = 1;
+	shim.longest = strlen(snapshot);
+	shim.hash_key = 42;
+	return 0;
+}
+
+static int destroy(void **state)
+{
+	char command[PATH_MAX + 16];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf '%s'", top);
+	return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
+}
+
+struct reached {
+	int error;
+	dev_t dev;
+	ino_t ino;
+};
+
+static struct reached reach(int dir, const char *path, enum map_leaf leaf)
+{
+	struct stat st;
+	struct reached r = { .error = 0 };
+
+	if (fstatat(dir, path, &st, leaf == LEAF_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0) != 0) {
+		r.error = errno;
+	} else {
+		r.dev = st.st_dev;
+		r.ino = st.st_ino;
+	}
+	return r;
+}
+
+/* The oracle's answer while latest is 1, ours while it is 2. */
+static void compare(int dir, const char *path, enum map_leaf leaf)
+{
+	point_latest(1);
+	struct reached want = reach(dir, path, leaf);
+	point_latest(2);
+
+	MAPPED(m);
+	MAP(m, dir, path, leaf);
+	if (m.kind == MAP_ENTRY)
+		return; /* the link itself: its own inode is not what is pinned */
+	struct reached got = reach(m.dir, m.path, leaf);
+	if (want.error != got.error || want.ino != got.ino || want.dev != got.dev)
+		fail_msg("%s (%s) -> %s: error %d, should be %d; inode %lu, should be %lu", path,
+			 leaf == LEAF_FOLLOW ? "follow" : "nofollow", m.path, got.error, want.error,
+			 (unsigned long)got.ino, (unsigned long)want.ino);
+}
+
+static void compare_all(int dir, const char *path)
+{
+	compare(dir, path, LEAF_FOLLOW);
+	compare(dir, path, LEAF_FOLLOW); /* what the first one remembered */
+	compare(dir, path, LEAF_NOFOLLOW);
+	compare(dir, path, LEAF_FOLLOW);
+}
+
+static const char *const spellings[] = {
+	"repos/gentoo/file",
+	"repos/gentoo",
+	"repos/gentoo/",
+	"repos//gentoo///dev/./pkg/ebuild",
+	"parent/gentoo/file",
+	"other/file",
+	"chain/dev/pkg/ebuild",
+	"profile",
+	"profile/",
+	"profile/../../file",
+	"profile/../../../1/file",
+	"store/latest/file",
+	"store/latest",
+	"store/latest/",
+	"store/latest/.",
+	"store/latest/..",
+	"store/latest/../../latest/file",
+	"store/latest/../2/file",
+	"store/snapshots/2/file",
+	"store/snapshots/1/../../latest/file",
+	"plain/file",
+	"plain/link",
+	"plain/link/",
+	"plain/deep/up/file",
+	"plain/deep/up/../../latest/file",
+	"plain/deep/../../repos/gentoo/file",
+	"plain/latest/file",
+	"plain/latest",
+	"repos/gentoo/inner/ebuild",
+	"repos/gentoo/inner",
+	"repos/gentoo/again/pkg/ebuild",
+	"repos/gentoo/again",
+	"repos/gentoo/upwards",
+	"repos/gentoo/latest/pkg/ebuild",
+	"repos/gentoo/latest",
+	"repos/gentoo/out/file",
+	"repos/gentoo/out/../store/latest/file",
+	"repos/gentoo/out/deep/up/file",
+	"repos/gentoo/missing",
+	"repos/gentoo/missing/x",
+	"repos/gentoo/file/x",
+	"repos/gentoo/file/../file",
+	"loop",
+	"loop/x",
+	"dangling",
+	"dangling/../plain/file",
+	".",
+	"..",
+	"./",
+	"./store/./latest/./file",
+	"",
+	"missing",
+	"missing/../store/latest/file",
+	"plain/file/../deep",
+};
+#define SPELLINGS (sizeof(spellings) / sizeof(*spellings))
+
+static void test_relative(void **state)
+{
+	(void)state;
+	map_forget();
+	for (size_t i = 0; i < SPELLINGS; i++)
+		compare_all(AT_FDCWD, spellings[i]);
+}
+
+static void test_absolute(void **state)
+{
+	char path[PATH_MAX];
+
+	(void)state;
+	map_forget();
+	for (int round = 0; round < 2; round++)
+		for (size_t i = 0; i < SPELLINGS; i++) {
+			snprintf(path, sizeof(path), "%s/%s", top, spellings[i]);
+			compare_all(AT_FDCWD, path);
+		}
+}
+
+static void test_directory_descriptors(void **state)
+{
+	static const char *const from[] = {
+		".", "store", "repos", "plain", "plain/deep", "store/snapshots", "store/snapshots/1"
+	};
+	static const char *const paths[] = {
+		"latest/file",
+		"latest",
+		"latest/",
+		"gentoo/file",
+		"gentoo",
+		"../store/latest/file",
+		"../../store/latest/file",
+		"up/file",
+		"deep/up/file",
+		"1/file",
+		"1/../../latest/file",
+		"../latest/file",
+		"file",
+		"dev/pkg/ebuild",
+		"again/pkg/ebuild",
+		"upwards",
+		"../repos/gentoo/file",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(from) / sizeof(*from); i++) {
+		int dir = open(from[i], O_PATH | O_DIRECTORY);
+
+		assert_true(dir >= 0);
+		for (size_t j = 0; j < sizeof(paths) / sizeof(*paths); j++)
+			compare_all(dir, paths[j]);
+		close(dir);
+	}
+}
+
+static void test_procfs_doors(void **state)
+{
+	char path[128];
+	int in_store = open("store", O_PATH | O_DIRECTORY), in_plain = open("plain", O_PATH | O_DIRECTORY);
+
+	(void)state;
+	compare_all(AT_FDCWD, "/proc/self/cwd/repos/gentoo/file");
+	compare_all(AT_FDCWD, "/proc/self/cwd/../");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/latest/file", in_store);
+	compare_all(AT_FDCWD, path);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/../repos/gentoo/dev/pkg/ebuild", in_plain);
+	compare_all(AT_FDCWD, path);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", in_plain);
+	compare_all(AT_FDCWD, path);
+	compare_all(AT_FDCWD, "/proc/self/exe");
+	close(in_store);
+	close(in_plain);
+}
+
+static void test_entry_itself(void **state)
+{
+	(void)state;
+	MAPPED(m);
+	MAP(m, AT_FDCWD, "store/latest", LEAF_NOFOLLOW);
+	assert_int_equal(m.kind, MAP_ENTRY);
+	assert_int_equal(m.pin, 0);
+	MAPPED(n);
+	MAP(n, AT_FDCWD, latest, LEAF_NOFOLLOW);
+	assert_int_equal(n.kind, MAP_ENTRY);
+	MAPPED(o);
+	MAP(o, AT_FDCWD, location, LEAF_NOFOLLOW);
+	assert_int_equal(o.kind, MAP_SAME);
+	assert_ptr_equal(o.path, location);
+}
+
+/* The canonical path, exactly: what realpath() and getcwd() will show. */
+static void test_canonical_text(void **state)
+{
+	char path[PATH_MAX], want[PATH_MAX];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/repos/gentoo/dev/pkg", top);
+	snprintf(want, sizeof(want), "%s/store/snapshots/1/dev/pkg", top);
+	for (int i = 0; i < 3; i++) {
+		MAPPED(m);
+		MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+		assert_int_equal(m.kind, MAP_MOVED);
+		assert_string_equal(m.path, want);
+	}
+}
+
+/* A path that fits into PATH_MAX as it is spelled, and not as it is mapped; and one that does not fit at all. */
+static void test_long_paths(void **state)
+{
+	char path[2 * PATH_MAX], name[256];
+	int dir = open("store/snapshots/1", O_PATH | O_DIRECTORY);
+
+	(void)state;
+	memset(name, 'd', 250);
+	name[250] = '\0';
+	snprintf(path, sizeof(path), "other");
+	while (strlen(path) + 251 + 5 < PATH_MAX) {
+		assert_int_equal(mkdirat(dir, name, 0755), 0);
+		int next = openat(dir, name, O_PATH | O_DIRECTORY);
+		close(dir);
+		dir = next;
+		strcat(strcat(path, "/"), name);
+	}
+	while (strlen(path) + 3 < PATH_MAX)
+		strcat(path, "/.");
+	close(openat(dir, "f", O_CREAT | O_WRONLY, 0644));
+	close(dir);
+	compare_all(AT_FDCWD, path);
+	strcat(path, "/");
+	while (strlen(path) < PATH_MAX + 10)
+		strcat(path, "x");
+	compare_all(AT_FDCWD, path);
+	memset(path, 'n', 300);
+	path[300] = '\0';
+	compare_all(AT_FDCWD, path);
+	compare_all(AT_FDCWD, "repos/gentoo/with\nnewline and blank");
+}
+
+static unsigned long random_state;
+
+static unsigned random_below(unsigned bound)
+{
+	random_state = random_state * 6364136223846793005ul + 1442695040888963407ul;
+	return (unsigned)(random_state >> 33) % bound;
+}
+
+/* Paths put together at random of names that mean something here, from random directories. */
+static void test_random_paths(void **state)
+{
+	static const char *const names[] = {
+		"store",   "latest", "snapshots", "1",       "2",      "repos",   "gentoo",
+		"parent",  "other",  "chain",     "profile", "plain",  "deep",    "up",
+		"link",    "file",   "dev",       "pkg",     "ebuild", "inner",   "again",
+		"upwards", "out",    "..",        ".",       "..",     "missing", "",
+	};
+	static const char *const from[] = {
+		".", "store", "repos", "plain/deep", "store/snapshots/1/dev", "store/snapshots/2"
+	};
+	const char *runs = getenv("MAP_RANDOM_PATHS");
+	const char *seed = getenv("MAP_RANDOM_SEED");
+
+	(void)state;
+	random_state = seed ? strtoul(seed, NULL, 10) : 1;
+	map_forget();
+	for (long i = 0; i < (runs ? atol(runs) : 20000); i++) {
+		char path[PATH_MAX] = "";
+		int dir = AT_FDCWD;
+
+		if (random_below(3) == 0)
+			strcpy(path, top);
+		else if (random_below(3) == 0)
+			dir = open(from[random_below(sizeof(from) / sizeof(*from))], O_PATH | O_DIRECTORY);
+		for (unsigned n = 1 + random_below(7); n > 0; n--) {
+			if (*path)
+				strcat(path, "/");
+			strcat(path, names[random_below(sizeof(names) / sizeof(*names))]);
+		}
+		compare(dir, path, random_below(2) ? LEAF_FOLLOW : LEAF_NOFOLLOW);
+		if (dir != AT_FDCWD)
+			close(dir);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_relative),
+		cmocka_unit_test(test_absolute),
+		cmocka_unit_test(test_directory_descriptors),
+		cmocka_unit_test(test_procfs_doors),
+		cmocka_unit_test(test_entry_itself),
+		cmocka_unit_test(test_canonical_text),
+		cmocka_unit_test(test_random_paths),
+		cmocka_unit_test(test_long_paths),
+	};
+
+	return cmocka_run_group_tests(tests, build, destroy);
+}
