@@ -64,11 +64,11 @@ static void point_latest(int number)
 	close(dir);
 }
 
-static const char *in_top(const char *format)
+static const char *in_top(const char *below)
 {
 	static char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), format, top);
+	snprintf(path, sizeof(path), "%s/%s", top, below);
 	return path;
 }
 
@@ -104,16 +104,16 @@ static int build(void **state)
 		snprintf(path, sizeof(path), "store/snapshots/%d/inner", n);
 		make_link("dev/pkg", path);
 		snprintf(path, sizeof(path), "store/snapshots/%d/again", n);
-		make_link(in_top("%s/repos/gentoo/dev"), path);
+		make_link(in_top("repos/gentoo/dev"), path);
 		snprintf(path, sizeof(path), "store/snapshots/%d/upwards", n);
 		make_link("../../latest/file", path);
 		snprintf(path, sizeof(path), "store/snapshots/%d/latest", n);
 		make_link("dev", path);
 		snprintf(path, sizeof(path), "store/snapshots/%d/out", n);
-		make_link(in_top("%s/plain"), path);
+		make_link(in_top("plain"), path);
 	}
 	make_dir("repos");
-	make_link(in_top("%s/store/latest"), "repos/gentoo");
+	make_link(in_top("store/latest"), "repos/gentoo");
 	make_link("repos", "parent");
 	make_link("repos/gentoo", "other");
 	make_link("other", "chain");
