@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -337,6 +339,24 @@ static void test_procfs_doors(void **state)
 	close(in_plain);
 }
 
+/* A door leads to its object also where the object's text no longer does: something was mounted over it. */
+static void test_door_is_not_its_text(void **state)
+{
+	char path[128];
+	int dir = open("plain/deep", O_PATH | O_DIRECTORY);
+
+	(void)state;
+	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("none", "plain/deep", "tmpfs", 0, NULL) != 0) {
+		close(dir);
+		skip(); /* not root */
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/up/file", dir);
+	compare_all(AT_FDCWD, path);
+	assert_int_equal(umount("plain/deep"), 0);
+	close(dir);
+}
+
 static void test_entry_itself(void **state)
 {
 	(void)state;
@@ -453,6 +473,7 @@ int main(void)
 		cmocka_unit_test(test_absolute),
 		cmocka_unit_test(test_directory_descriptors),
 		cmocka_unit_test(test_procfs_doors),
+		cmocka_unit_test(test_door_is_not_its_text),
 		cmocka_unit_test(test_entry_itself),
 		cmocka_unit_test(test_canonical_text),
 		cmocka_unit_test(test_random_paths),
