@@ -140,7 +140,11 @@ size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf
 	size_t length = strlen(path);
 	if (length >= PATH_MAX)
 		return 0;
-	if (path[0] != '/' || !clear_has(hash_text(path, directory_length(path, length))))
+	if (path[0] != '/') /* a mere name passes through nothing but itself */
+		return leaf == LEAF_NOFOLLOW && !strchr(path, '/') && !ends_in_entry_name(path, length)
+			       ? 0
+			       : room_for(length);
+	if (!clear_has(hash_text(path, directory_length(path, length))))
 		return room_for(length);
 	if (alias_find(path, length, &pin, &which)) {
 		m->by_alias = __atomic_load_n(&alias_proven[pin][which], __ATOMIC_RELAXED);
