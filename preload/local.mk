@@ -1,1 +1,39 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# The shim: a module without DT_NEEDED, so that it works in whatever process it finds itself in.
+SHIM_SOURCES = \
+	preload/at.c \
+	preload/dir.c \
+	preload/give_back.c \
+	preload/next.c \
+	preload/open.c \
+	preload/path.c \
+	preload/stat.c \
+	preload/stdio.c \
+	preload/template.c \
+	preload/two_path.c \
+	preload/calls.def \
+	preload/exec.h \
+	preload/map.c preload/map.h \
+	preload/mem.c \
+	preload/refuse.h \
+	preload/state.c preload/state.h \
+	preload/wrap.h
+
+pkglib_LTLIBRARIES = preload/librcu-exec.la
+preload_librcu_exec_la_SOURCES = $(SHIM_SOURCES) $(CORE_SOURCES)
+# No canary (it lives in thread-local storage), no call that the compiler makes up out of loops, no sanitizer (a guest cannot
+# bring a runtime along), no LTO (names are given by .symver). Unwind tables stay: cancellation of a thread and exceptions
+# of a callback pass through our frames.
+preload_librcu_exec_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -U_FORTIFY_SOURCE
+preload_librcu_exec_la_CFLAGS = $(WARN_CFLAGS) -ffreestanding -fno-builtin -fno-stack-protector -fno-strict-aliasing \
+	-fno-lto -fvisibility=hidden
+preload_librcu_exec_la_LDFLAGS = -module -avoid-version -shared -XCClinker -nostdlib -XCClinker -nostartfiles \
+	-Wl,-z,now -Wl,-z,relro -Wl,-z,initfirst -Wl,-z,noexecstack -Wl,--hash-style=both \
+	-Wl,--version-script=preload/librcu-exec.map
+EXTRA_preload_librcu_exec_la_DEPENDENCIES = preload/librcu-exec.map
+
+preload/librcu-exec.map: preload/calls.def build-aux/calls-map.awk
+	$(AM_V_GEN)$(MKDIR_P) preload && \
+	$(AWK) -f $(top_srcdir)/build-aux/calls-map.awk $(top_srcdir)/preload/calls.def >$@.new && mv $@.new $@
+CLEANFILES += preload/librcu-exec.map
+EXTRA_DIST += build-aux/calls-map.awk

@@ -2,7 +2,7 @@
 #include "preload/map.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <linux/limits.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/sysmacros.h>

@@ -13,6 +13,8 @@
 #define PRELOAD_WRAP_H
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -30,12 +32,13 @@
 #include "preload/state.h"
 
 /* Prototypes of all bodies. */
-#define CALL(family, id, symbol, mark, version, result, parameters) result wrap_##id parameters;
+#define CALL(family, id, symbol, mark, version, result, parameters) \
+	__attribute__((visibility("default"))) result wrap_##id parameters;
 #include "preload/calls.def"
 #undef CALL
 
 /* libc's name and version for the bodies of one file. */
-#define EXPORT(id, symbol, mark, version) __asm__(".symver wrap_" #id "," #symbol #mark version);
+#define EXPORT(id, symbol, mark, version) __asm__(".symver wrap_" #id "," #symbol #mark #version);
 #define EXPORT_NOT(id, symbol, mark, version)
 #ifndef EXPORT_open
 #define EXPORT_open EXPORT_NOT
@@ -58,6 +61,9 @@
 #ifndef EXPORT_stdio
 #define EXPORT_stdio EXPORT_NOT
 #endif
+#ifndef EXPORT_template
+#define EXPORT_template EXPORT_NOT
+#endif
 #ifndef EXPORT_exec
 #define EXPORT_exec EXPORT_NOT
 #endif
@@ -73,9 +79,16 @@ struct next {
 #define CALL(family, id, symbol, mark, version, result, parameters) result(*id) parameters;
 #include "preload/calls.def"
 #undef CALL
+	/* Not wrapped: glob() reads what our opendir has opened with them. */
+	struct dirent *(*readdir)(DIR *directory);
+	struct dirent64 *(*readdir64)(DIR *directory);
+	int (*closedir)(DIR *directory);
 };
 
-/* Bound by shim_start() (next.c), all at once: dlsym takes locks, and a signal handler may be the first to need a slot. */
+/*
+ * Bound by shim_start() (next.c), all at once: dlsym takes locks, and a signal handler may be the first to need a slot. No slot
+ * is NULL afterwards: what this libc does not have fails with ENOSYS.
+ */
 extern struct next next_slots;
 void next_bind(void);
 
@@ -84,6 +97,19 @@ static inline const struct next *next(void)
 {
 	shim_ready();
 	return &next_slots;
+}
+
+/* How long the text of D/L is, as readlink() and lstat() shall say: "snapshots/N" (give_back.c). For MAP_ENTRY only. */
+size_t entry_length(const struct mapped *m);
+
+/* Is (dir, path) a symbolic link, whose removal map.c would have to know of? (path.c) */
+bool names_link(int dir, const char *path);
+
+/* For a call that is refused. */
+static inline int fail(int error)
+{
+	errno = error;
+	return -1;
 }
 
 #endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define EXPORT_dir EXPORT
+#include "preload/wrap.h"
+
+DIR *wrap_opendir(const char *path)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->opendir(m.path);
+}
+
+int wrap_scandir(const char *path, struct dirent ***list, int (*pick)(const struct dirent *),
+		 int (*compare)(const struct dirent **, const struct dirent **))
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->scandir(m.path, list, pick, compare);
+}
+
+int wrap_scandir64(const char *path, struct dirent64 ***list, int (*pick)(const struct dirent64 *),
+		   int (*compare)(const struct dirent64 **, const struct dirent64 **))
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->scandir64(m.path, list, pick, compare);
+}
+
+int wrap_scandirat(int dir, const char *path, struct dirent ***list, int (*pick)(const struct dirent *),
+		   int (*compare)(const struct dirent **, const struct dirent **))
+{
+	MAPPED(m);
+	MAP(m, dir, path, LEAF_FOLLOW);
+	return next()->scandirat(m.dir, m.path, list, pick, compare);
+}
+
+int wrap_scandirat64(int dir, const char *path, struct dirent64 ***list, int (*pick)(const struct dirent64 *),
+		     int (*compare)(const struct dirent64 **, const struct dirent64 **))
+{
+	MAPPED(m);
+	MAP(m, dir, path, LEAF_FOLLOW);
+	return next()->scandirat64(m.dir, m.path, list, pick, compare);
+}
+
+/*
+ * glob(3) builds names out of the pattern and looks at them inside libc. Its results must be spelled as the pattern is, so the
+ * pattern cannot be mapped; but it can be told to look with other functions (GLOB_ALTDIRFUNC), and these are ours. A program that brings
+ * its own functions keeps them: what they call comes to us anyway. stat() is taken in the form that every glibc has.
+ */
+static void *glob_opendir(const char *path)
+{
+	return wrap_opendir(path);
+}
+
+static void glob_closedir(void *directory)
+{
+	next()->closedir(directory);
+}
+
+static struct dirent *glob_readdir(void *directory)
+{
+	return next()->readdir(directory);
+}
+
+static struct dirent64 *glob_readdir64(void *directory)
+{
+	return next()->readdir64(directory);
+}
+
+#define STAT_VERSION 1 /* of struct stat on x86_64, for __xstat() */
+
+static int glob_stat(const char *path, struct stat *st)
+{
+	return wrap___xstat(STAT_VERSION, path, st);
+}
+
+static int glob_lstat(const char *path, struct stat *st)
+{
+	return wrap___lxstat(STAT_VERSION, path, st);
+}
+
+static int glob_stat64(const char *path, struct stat64 *st)
+{
+	return wrap___xstat64(STAT_VERSION, path, st);
+}
+
+static int glob_lstat64(const char *path, struct stat64 *st)
+{
+	return wrap___lxstat64(STAT_VERSION, path, st);
+}
+
+typedef int glob_call(const char *, int, int (*)(const char *, int), glob_t *);
+typedef int glob64_call(const char *, int, int (*)(const char *, int), glob64_t *);
+
+static int glob_pinned(glob_call *call, const char *pattern, int flags, int (*on_error)(const char *, int),
+		       glob_t *result)
+{
+	if (!shim_active() || (flags & GLOB_ALTDIRFUNC) || !result)
+		return call(pattern, flags, on_error, result);
+	glob_t kept = *result;
+	result->gl_opendir = glob_opendir;
+	result->gl_closedir = glob_closedir;
+	result->gl_readdir = glob_readdir;
+	result->gl_stat = glob_stat;
+	result->gl_lstat = glob_lstat;
+	int error = call(pattern, flags | GLOB_ALTDIRFUNC, on_error, result);
+	result->gl_opendir = kept.gl_opendir;
+	result->gl_closedir = kept.gl_closedir;
+	result->gl_readdir = kept.gl_readdir;
+	result->gl_stat = kept.gl_stat;
+	result->gl_lstat = kept.gl_lstat;
+	result->gl_flags &= ~GLOB_ALTDIRFUNC;
+	return error;
+}
+
+static int glob64_pinned(glob64_call *call, const char *pattern, int flags,
+			 int (*on_error)(const char *, int), glob64_t *result)
+{
+	if (!shim_active() || (flags & GLOB_ALTDIRFUNC) || !result)
+		return call(pattern, flags, on_error, result);
+	glob64_t kept = *result;
+	result->gl_opendir = glob_opendir;
+	result->gl_closedir = glob_closedir;
+	result->gl_readdir = glob_readdir64;
+	result->gl_stat = glob_stat64;
+	result->gl_lstat = glob_lstat64;
+	int error = call(pattern, flags | GLOB_ALTDIRFUNC, on_error, result);
+	result->gl_opendir = kept.gl_opendir;
+	result->gl_closedir = kept.gl_closedir;
+	result->gl_readdir = kept.gl_readdir;
+	result->gl_stat = kept.gl_stat;
+	result->gl_lstat = kept.gl_lstat;
+	result->gl_flags &= ~GLOB_ALTDIRFUNC;
+	return error;
+}
+
+int wrap_glob(const char *pattern, int flags, int (*on_error)(const char *, int), glob_t *result)
+{
+	return glob_pinned(next()->glob, pattern, flags, on_error, result);
+}
+
+int wrap_glob_old(const char *pattern, int flags, int (*on_error)(const char *, int), glob_t *result)
+{
+	return glob_pinned(next()->glob_old, pattern, flags, on_error, result);
+}
+
+int wrap_glob64(const char *pattern, int flags, int (*on_error)(const char *, int), glob64_t *result)
+{
+	return glob64_pinned(next()->glob64, pattern, flags, on_error, result);
+}
+
+int wrap_glob64_old(const char *pattern, int flags, int (*on_error)(const char *, int), glob64_t *result)
+{
+	return glob64_pinned(next()->glob64_old, pattern, flags, on_error, result);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define EXPORT_open EXPORT
+#include "preload/wrap.h"
+
+/* Only then is there a fourth argument (a third of open()): reading one that was not passed is undefined. */
+static bool takes_mode(int flags)
+{
+	return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+#define TAKE_MODE(mode, last)                   \
+	mode_t mode = 0;                        \
+	if (takes_mode(last)) {                 \
+		va_list list_;                  \
+		va_start(list_, last);          \
+		(mode) = va_arg(list_, mode_t); \
+		va_end(list_);                  \
+	}
+
+static enum map_leaf open_leaf(int flags)
+{
+	bool fresh = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+
+	return (flags & O_NOFOLLOW) || fresh ? LEAF_NOFOLLOW : LEAF_FOLLOW;
+}
+
+/* O_PATH opens nothing, whatever else is asked. */
+static bool open_writes(int flags)
+{
+	return !(flags & O_PATH) && ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)));
+}
+
+static int open_refused(const struct mapped *m, int flags)
+{
+	return open_writes(flags) ? refuse_open(m->dir, m->path, flags) : 0;
+}
+
+static int open_path(int (*call)(const char *, int, ...), const char *path, int flags, mode_t mode)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, open_leaf(flags));
+	int error = open_refused(&m, flags);
+	return error ? fail(error) : call(m.path, flags, mode);
+}
+
+static int open_at(int (*call)(int, const char *, int, ...), int dir, const char *path, int flags,
+		   mode_t mode)
+{
+	MAPPED(m);
+	MAP(m, dir, path, open_leaf(flags));
+	int error = open_refused(&m, flags);
+	return error ? fail(error) : call(m.dir, m.path, flags, mode);
+}
+
+int wrap_open(const char *path, int flags, ...)
+{
+	TAKE_MODE(mode, flags)
+	return open_path(next()->open, path, flags, mode);
+}
+
+int wrap_open64(const char *path, int flags, ...)
+{
+	TAKE_MODE(mode, flags)
+	return open_path(next()->open64, path, flags, mode);
+}
+
+int wrap___open(const char *path, int flags, ...)
+{
+	TAKE_MODE(mode, flags)
+	return open_path(next()->__open, path, flags, mode);
+}
+
+int wrap___open64(const char *path, int flags, ...)
+{
+	TAKE_MODE(mode, flags)
+	return open_path(next()->__open64, path, flags, mode);
+}
+
+int wrap_openat(int dir, const char *path, int flags, ...)
+{
+	TAKE_MODE(mode, flags)
+	return open_at(next()->openat, dir, path, flags, mode);
+}
+
+int wrap_openat64(int dir, const char *path, int flags, ...)
+{
+	TAKE_MODE(mode, flags)
+	return open_at(next()->openat64, dir, path, flags, mode);
+}
+
+/* The forms of _FORTIFY_SOURCE end the program where a mode is missing: libc's own shall do that, before we refuse. */
+static int open_2(int (*call)(const char *, int), const char *path, int flags)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, open_leaf(flags));
+	int error = takes_mode(flags) ? 0 : open_refused(&m, flags);
+	return error ? fail(error) : call(m.path, flags);
+}
+
+static int open_at_2(int (*call)(int, const char *, int), int dir, const char *path, int flags)
+{
+	MAPPED(m);
+	MAP(m, dir, path, open_leaf(flags));
+	int error = takes_mode(flags) ? 0 : open_refused(&m, flags);
+	return error ? fail(error) : call(m.dir, m.path, flags);
+}
+
+int wrap___open_2(const char *path, int flags)
+{
+	return open_2(next()->__open_2, path, flags);
+}
+
+int wrap___open64_2(const char *path, int flags)
+{
+	return open_2(next()->__open64_2, path, flags);
+}
+
+int wrap___openat_2(int dir, const char *path, int flags)
+{
+	return open_at_2(next()->__openat_2, dir, path, flags);
+}
+
+int wrap___openat64_2(int dir, const char *path, int flags)
+{
+	return open_at_2(next()->__openat64_2, dir, path, flags);
+}
+
+static int create(int (*call)(const char *, mode_t), const char *path, mode_t mode)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	int error = refuse_open(m.dir, m.path, O_CREAT | O_WRONLY | O_TRUNC);
+	return error ? fail(error) : call(m.path, mode);
+}
+
+int wrap_creat(const char *path, mode_t mode)
+{
+	return create(next()->creat, path, mode);
+}
+
+int wrap_creat64(const char *path, mode_t mode)
+{
+	return create(next()->creat64, path, mode);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define EXPORT_stat EXPORT
+#include "preload/wrap.h"
+
+static enum map_leaf leaf_of(int flags)
+{
+	return flags & AT_SYMLINK_NOFOLLOW ? LEAF_NOFOLLOW : LEAF_FOLLOW;
+}
+
+/* A link's size is the length of what readlink() says, and of D/L that is the pinned snapshot's name. */
+static bool is_entry(const struct mapped *m, int result)
+{
+	return result == 0 && m->kind == MAP_ENTRY;
+}
+
+int wrap_stat(const char *path, struct stat *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->stat(m.path, st);
+}
+
+int wrap_stat64(const char *path, struct stat64 *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->stat64(m.path, st);
+}
+
+int wrap_lstat(const char *path, struct stat *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
+	int result = next()->lstat(m.path, st);
+	if (is_entry(&m, result))
+		st->st_size = (off_t)entry_length(&m);
+	return result;
+}
+
+int wrap_lstat64(const char *path, struct stat64 *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
+	int result = next()->lstat64(m.path, st);
+	if (is_entry(&m, result))
+		st->st_size = (off64_t)entry_length(&m);
+	return result;
+}
+
+int wrap_fstatat(int dir, const char *path, struct stat *st, int flags)
+{
+	MAPPED(m);
+	MAP(m, dir, path, leaf_of(flags));
+	int result = next()->fstatat(m.dir, m.path, st, flags);
+	if (is_entry(&m, result))
+		st->st_size = (off_t)entry_length(&m);
+	return result;
+}
+
+int wrap_fstatat64(int dir, const char *path, struct stat64 *st, int flags)
+{
+	MAPPED(m);
+	MAP(m, dir, path, leaf_of(flags));
+	int result = next()->fstatat64(m.dir, m.path, st, flags);
+	if (is_entry(&m, result))
+		st->st_size = (off64_t)entry_length(&m);
+	return result;
+}
+
+/* What programs that were linked before glibc 2.33 call: `version` is that of struct stat. */
+int wrap___xstat(int version, const char *path, struct stat *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->__xstat(version, m.path, st);
+}
+
+int wrap___xstat64(int version, const char *path, struct stat64 *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->__xstat64(version, m.path, st);
+}
+
+int wrap___lxstat(int version, const char *path, struct stat *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
+	int result = next()->__lxstat(version, m.path, st);
+	if (is_entry(&m, result))
+		st->st_size = (off_t)entry_length(&m);
+	return result;
+}
+
+int wrap___lxstat64(int version, const char *path, struct stat64 *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
+	int result = next()->__lxstat64(version, m.path, st);
+	if (is_entry(&m, result))
+		st->st_size = (off64_t)entry_length(&m);
+	return result;
+}
+
+int wrap___fxstatat(int version, int dir, const char *path, struct stat *st, int flags)
+{
+	MAPPED(m);
+	MAP(m, dir, path, leaf_of(flags));
+	int result = next()->__fxstatat(version, m.dir, m.path, st, flags);
+	if (is_entry(&m, result))
+		st->st_size = (off_t)entry_length(&m);
+	return result;
+}
+
+int wrap___fxstatat64(int version, int dir, const char *path, struct stat64 *st, int flags)
+{
+	MAPPED(m);
+	MAP(m, dir, path, leaf_of(flags));
+	int result = next()->__fxstatat64(version, m.dir, m.path, st, flags);
+	if (is_entry(&m, result))
+		st->st_size = (off64_t)entry_length(&m);
+	return result;
+}
+
+int wrap_statx(int dir, const char *path, int flags, unsigned mask, struct statx *st)
+{
+	MAPPED(m);
+	MAP(m, dir, path, leaf_of(flags));
+	int result = next()->statx(m.dir, m.path, flags, mask, st);
+	if (is_entry(&m, result) && (st->stx_mask & STATX_SIZE))
+		st->stx_size = entry_length(&m);
+	return result;
+}
+
+int wrap_statfs(const char *path, struct statfs *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->statfs(m.path, st);
+}
+
+int wrap___statfs(const char *path, struct statfs *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->__statfs(m.path, st);
+}
+
+int wrap_statfs64(const char *path, struct statfs64 *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->statfs64(m.path, st);
+}
+
+int wrap_statvfs(const char *path, struct statvfs *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->statvfs(m.path, st);
+}
+
+int wrap_statvfs64(const char *path, struct statvfs64 *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->statvfs64(m.path, st);
+}

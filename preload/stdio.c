@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define EXPORT_stdio EXPORT
+#include "preload/wrap.h"
+
+#define MODE_LETTERS 7 /* as many as libc looks at (_IO_new_file_fopen) */
+
+/* The flags of open(2) that a mode of fopen(3) stands for. A mode that is none is taken for reading: libc says EINVAL. */
+static int flags_of(const char *mode)
+{
+	int flags;
+
+	switch (mode[0]) {
+	case 'w':
+		flags = O_WRONLY | O_CREAT | O_TRUNC;
+		break;
+	case 'a':
+		flags = O_WRONLY | O_CREAT | O_APPEND;
+		break;
+	default:
+		flags = O_RDONLY;
+	}
+	if (mode[0] == '\0')
+		return flags;
+	for (int i = 1; i < MODE_LETTERS && mode[i]; i++) {
+		if (mode[i] == '+')
+			flags = (flags & ~O_ACCMODE) | O_RDWR;
+		else if (mode[i] == 'x')
+			flags |= O_EXCL;
+	}
+	return flags;
+}
+
+static enum map_leaf leaf_of(int flags)
+{
+	return (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ? LEAF_NOFOLLOW : LEAF_FOLLOW;
+}
+
+static int stream_refused(const struct mapped *m, int flags)
+{
+	return flags == O_RDONLY || flags == (O_RDONLY | O_EXCL) ? 0 : refuse_open(m->dir, m->path, flags);
+}
+
+static FILE *stream_open(FILE *(*call)(const char *, const char *), const char *path, const char *mode)
+{
+	int flags = flags_of(mode);
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, leaf_of(flags));
+	int error = stream_refused(&m, flags);
+	if (error == 0)
+		return call(m.path, mode);
+	errno = error;
+	return NULL;
+}
+
+FILE *wrap_fopen(const char *path, const char *mode)
+{
+	return stream_open(next()->fopen, path, mode);
+}
+
+FILE *wrap_fopen64(const char *path, const char *mode)
+{
+	return stream_open(next()->fopen64, path, mode);
+}
+
+FILE *wrap__IO_fopen(const char *path, const char *mode)
+{
+	return stream_open(next()->_IO_fopen, path, mode);
+}
+
+/* The path may be NULL: the stream's own file with another mode. */
+static FILE *stream_reopen(FILE *(*call)(const char *, const char *, FILE *), const char *path,
+			   const char *mode, FILE *stream)
+{
+	int flags = flags_of(mode);
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, leaf_of(flags));
+	int error = path ? stream_refused(&m, flags) : 0;
+	if (error == 0)
+		return call(m.path, mode, stream);
+	call("", mode, stream); /* a failure, too, closes the stream */
+	errno = error;
+	return NULL;
+}
+
+FILE *wrap_freopen(const char *path, const char *mode, FILE *stream)
+{
+	return stream_reopen(next()->freopen, path, mode, stream);
+}
+
+FILE *wrap_freopen64(const char *path, const char *mode, FILE *stream)
+{
+	return stream_reopen(next()->freopen64, path, mode, stream);
+}
