@@ -2,43 +2,63 @@
 /*
  * refuse.h: a pinned snapshot is read-only: what would a read-only mount of it answer?
  *
- * Each function looks at one kind of operation on an already mapped (dir, path). It returns 0 where the operation is not about
- * anything in a pinned snapshot: the caller makes the real call. Else it returns the errno that the same call gives on a read-only bind mount
- * of the snapshot (fs/namei.c and fs/open.c of Linux 6.1 were read for the order of the checks; tests/preload compares with such a mount):
- * the caller sets it and returns its failure. An operation that fails anyway before the kernel looks at the mount (a missing
- * parent, no search permission) returns 0, too: the real call then fails by itself and changes nothing.
+ * Each function looks at one kind of operation on an already mapped (dir, path). It returns 0 where the
+ * operation is not about anything in a pinned snapshot: the caller makes the real call. Else it returns the
+ * errno that the same call gives on a read-only bind mount of the snapshot (fs/namei.c and fs/open.c of Linux
+ * 6.1 were read for the order of the checks; tests/preload/refuse.bats compares with such a mount): the
+ * caller sets it and returns its failure. An operation that fails anyway before the kernel looks at the mount
+ * (a missing parent, no search permission, a name that exists) returns 0, too: the real call then fails by
+ * itself and changes nothing.
  *
- * What lies in a snapshot is decided by identity: some ancestor is the pinned snapshot's root (device, inode).
- * System calls are those that a look-up needs: openat(O_PATH), newfstatat, readlinkat, faccessat, close. None sets errno, allocates or locks.
+ * What lies in a snapshot is decided by identity: some ancestor is the pinned snapshot's root (device,
+ * inode). An object that a call follows a link to lies where it is, not where the link is. System calls are
+ * those that a look-up needs: newfstatat, readlinkat, faccessat, openat (of a path too long to climb from; of
+ * "" to ask about flags), close. No descriptor is needed, so a process that has none left is refused the
+ * same. None sets errno, allocates or locks.
  */
 #ifndef PRELOAD_REFUSE_H
 #define PRELOAD_REFUSE_H
 
 #include <stdbool.h>
 
-/* open(2) with these flags. Reading is never refused; EROFS, EEXIST, EISDIR, EACCES. */
+/* open(2) with these flags. Reading is never refused; EROFS, or EACCES, EPERM where that comes first. */
 int refuse_open(int dir, const char *path, int flags);
 
-/* mkdir, mknod, mkfifo, symlink, link's new name: EEXIST or EROFS. */
-int refuse_create(int dir, const char *path);
+/*
+ * mkdir (directory: a name with slashes behind it is good), mknod, mkfifo, symlink: EROFS where the name
+ * could be made.
+ */
+int refuse_create(int dir, const char *path, bool directory);
 
-/* unlink (rmdir = false) and rmdir: EROFS also for a missing name; EINVAL, ENOTEMPTY, EBUSY, EISDIR for . .. / as the kernel has it. */
-int refuse_remove(int dir, const char *path, bool rmdir);
+/* unlink and rmdir: EROFS also for a missing name. */
+int refuse_remove(int dir, const char *path);
 
-/* chmod, chown, utimes, setxattr, removexattr: EROFS where the object exists. `follow`: as the call treats a last link. */
+/*
+ * chmod, chown, utimes, setxattr, removexattr: EROFS where the object exists. `follow`: as the call treats a
+ * last link.
+ */
 int refuse_change(int dir, const char *path, bool follow);
 
-/* truncate: EISDIR, EINVAL, EACCES or EROFS. */
+/* truncate: EROFS for a file. */
 int refuse_truncate(int dir, const char *path);
 
-/* rename and link over both names: EXDEV where only one is inside, EROFS (or EBUSY, EEXIST) where both are. */
+/*
+ * rename and link over both names: EXDEV where they are not in one snapshot, EROFS where they are. link:
+ * EROFS also into a snapshot.
+ */
 int refuse_rename(int from_dir, const char *from, int to_dir, const char *to);
 int refuse_link(int from_dir, const char *from, bool follow, int to_dir, const char *to);
 
-/* fchmod, fchown, futimens, fsetxattr, fremovexattr on an open descriptor: EROFS. */
+/*
+ * fchmod, fchown, futimens, fsetxattr, fremovexattr on an open descriptor: EROFS. Not for one that is O_PATH:
+ * those calls say EBADF. Without /proc only a directory's place can be found.
+ */
 int refuse_descriptor(int fd);
 
-/* access(2) and its kin with W_OK in `mode`: EROFS (after EACCES, ENOENT). */
+/* fchownat, utimensat, linkat ... with AT_EMPTY_PATH: the same, O_PATH or not. */
+int refuse_opened(int fd);
+
+/* access(2) and its kin with W_OK in `mode`: EROFS where the rest is granted. */
 int refuse_access(int dir, const char *path, int mode, int flags);
 
 #endif
