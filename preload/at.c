@@ -12,11 +12,13 @@ static enum map_leaf leaf_of(int flags)
 /* No path, where the call allows that, means what the descriptor is open on. */
 static int change_refused(const struct mapped *m, int flags)
 {
-	bool itself = !m->path || ((flags & AT_EMPTY_PATH) && m->path[0] == '\0');
+	bool empty = m->path && m->path[0] == '\0' && (flags & AT_EMPTY_PATH);
 
-	if (!itself)
+	if (m->path && !empty)
 		return refuse_change(m->dir, m->path, !(flags & AT_SYMLINK_NOFOLLOW));
-	return m->dir == AT_FDCWD ? refuse_change(m->dir, ".", true) : refuse_descriptor(m->dir);
+	if (m->dir == AT_FDCWD)
+		return refuse_change(m->dir, ".", true);
+	return empty ? refuse_opened(m->dir) : refuse_descriptor(m->dir);
 }
 
 int wrap_faccessat(int dir, const char *path, int mode, int flags)
@@ -31,7 +33,7 @@ int wrap_mkdirat(int dir, const char *path, mode_t mode)
 {
 	MAPPED(m);
 	MAP(m, dir, path, LEAF_NOFOLLOW);
-	int error = refuse_create(m.dir, m.path);
+	int error = refuse_create(m.dir, m.path, true);
 	return error ? fail(error) : next()->mkdirat(m.dir, m.path, mode);
 }
 
@@ -39,7 +41,7 @@ int wrap_mknodat(int dir, const char *path, mode_t mode, dev_t device)
 {
 	MAPPED(m);
 	MAP(m, dir, path, LEAF_NOFOLLOW);
-	int error = refuse_create(m.dir, m.path);
+	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : next()->mknodat(m.dir, m.path, mode, device);
 }
 
@@ -47,7 +49,7 @@ int wrap___xmknodat(int version, int dir, const char *path, mode_t mode, dev_t *
 {
 	MAPPED(m);
 	MAP(m, dir, path, LEAF_NOFOLLOW);
-	int error = refuse_create(m.dir, m.path);
+	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : next()->__xmknodat(version, m.dir, m.path, mode, device);
 }
 
@@ -55,7 +57,7 @@ int wrap_mkfifoat(int dir, const char *path, mode_t mode)
 {
 	MAPPED(m);
 	MAP(m, dir, path, LEAF_NOFOLLOW);
-	int error = refuse_create(m.dir, m.path);
+	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : next()->mkfifoat(m.dir, m.path, mode);
 }
 
@@ -63,7 +65,7 @@ int wrap_unlinkat(int dir, const char *path, int flags)
 {
 	MAPPED(m);
 	MAP(m, dir, path, LEAF_NOFOLLOW);
-	int error = refuse_remove(m.dir, m.path, flags & AT_REMOVEDIR);
+	int error = refuse_remove(m.dir, m.path);
 	if (error)
 		return fail(error);
 	bool link = !(flags & AT_REMOVEDIR) && names_link(m.dir, m.path);

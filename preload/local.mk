@@ -15,7 +15,7 @@ SHIM_SOURCES = \
 	preload/exec.h \
 	preload/map.c preload/map.h \
 	preload/mem.c \
-	preload/refuse.h \
+	preload/refuse.c preload/refuse.h \
 	preload/state.c preload/state.h \
 	preload/wrap.h
 

@@ -124,7 +124,7 @@ int wrap_mkdir(const char *path, mode_t mode)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
-	int error = refuse_create(m.dir, m.path);
+	int error = refuse_create(m.dir, m.path, true);
 	return error ? fail(error) : next()->mkdir(m.path, mode);
 }
 
@@ -132,7 +132,7 @@ int wrap_mknod(const char *path, mode_t mode, dev_t device)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
-	int error = refuse_create(m.dir, m.path);
+	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : next()->mknod(m.path, mode, device);
 }
 
@@ -140,7 +140,7 @@ int wrap___xmknod(int version, const char *path, mode_t mode, dev_t *device)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
-	int error = refuse_create(m.dir, m.path);
+	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : next()->__xmknod(version, m.path, mode, device);
 }
 
@@ -148,7 +148,7 @@ int wrap_mkfifo(const char *path, mode_t mode)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
-	int error = refuse_create(m.dir, m.path);
+	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : next()->mkfifo(m.path, mode);
 }
 
@@ -157,7 +157,7 @@ int wrap_unlink(const char *path)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
-	int error = refuse_remove(m.dir, m.path, false);
+	int error = refuse_remove(m.dir, m.path);
 	if (error)
 		return fail(error);
 	bool link = names_link(m.dir, m.path);
@@ -171,7 +171,7 @@ int wrap_rmdir(const char *path)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
-	int error = refuse_remove(m.dir, m.path, true);
+	int error = refuse_remove(m.dir, m.path);
 	return error ? fail(error) : next()->rmdir(m.path);
 }
 
@@ -180,9 +180,7 @@ int wrap_remove(const char *path)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
-	int error = refuse_remove(m.dir, m.path, false);
-	if (error == EISDIR)
-		error = refuse_remove(m.dir, m.path, true);
+	int error = refuse_remove(m.dir, m.path);
 	if (error)
 		return fail(error);
 	bool link = names_link(m.dir, m.path);

@@ -23,12 +23,10 @@ static char *template_letters(const char *text, int suffix)
 	return memcmp(letters, "XXXXXX", LETTERS) == 0 ? (char *)(uintptr_t)letters : NULL;
 }
 
-/* A name that nobody has yet: it is never there, and below a pinned snapshot it cannot be made. */
+/* libc will look for a name that nobody has: as in removal, only the directory matters, not what has this name. */
 static int template_refused(const struct mapped *m)
 {
-	int error = refuse_create(m->dir, m->path);
-
-	return error == EEXIST ? EROFS : error;
+	return refuse_remove(m->dir, m->path);
 }
 
 /* What libc shall work on: the mapped text, which may be the caller's own; that, too, where it is no template. */

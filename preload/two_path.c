@@ -69,7 +69,7 @@ int wrap_symlink(const char *target, const char *path)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
-	int error = refuse_create(m.dir, m.path);
+	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : moved(next()->symlink(target, m.path));
 }
 
@@ -77,6 +77,6 @@ int wrap_symlinkat(const char *target, int dir, const char *path)
 {
 	MAPPED(m);
 	MAP(m, dir, path, LEAF_NOFOLLOW);
-	int error = refuse_create(m.dir, m.path);
+	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : moved(next()->symlinkat(target, m.dir, m.path));
 }
