@@ -3,10 +3,13 @@
 noinst_LIBRARIES += helper/libhelper.a
 helper_libhelper_a_SOURCES = \
 	helper/alloc.c helper/alloc.h \
+	helper/aside.c helper/aside.h \
+	helper/conf.c helper/conf.h \
 	helper/err.c helper/err.h \
 	helper/lock.c helper/lock.h \
 	helper/meta.c helper/meta.h \
 	helper/migrate.c helper/migrate.h \
+	helper/options.c helper/options.h \
 	helper/pin.c helper/pin.h \
 	helper/publish.c helper/publish.h \
 	helper/readers.c helper/readers.h \

@@ -1,2 +1,592 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/repos.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "helper/alloc.h"
+#include "helper/conf.h"
+#include "helper/pin.h"
+
+#define OUR_CONFIG "/etc/rcu-repo/repos.conf"
+#define PORTAGE_DEFAULTS "/usr/share/portage/config/repos.conf"
+#define PORTAGE_CONFIG "/etc/portage/repos.conf"
+
+/* No count of snapshots and no age needs more, and a product with seconds stays far from any limit. */
+#define NUMBER_MAX 1000000
+
+/* One section on its way to a struct repo. */
+struct reading {
+	const struct conf *conf;
+	const struct conf_section *section;
+	struct err *err;
+};
+
+static int bad_value(const struct reading *reading, const struct conf_key *key, const char *value,
+		     const char *why)
+{
+	return err_fail(reading->err, STATUS_USAGE, key->where, "[%s] %s = %s: %s", reading->section->name,
+			key->name, value, why);
+}
+
+/*
+ * The value. What a file says has no blanks around it but for newlines before a value that begins on the next
+ * line; what the command line says stays as it is, so that a path may end in a blank. *value is NULL where it is
+ * not set, or empty; the caller frees it.
+ */
+static const struct conf_key *value_of(const struct reading *reading, const char *name, char **value)
+{
+	const struct conf_key *key = conf_find(reading->conf, reading->section, name);
+
+	*value = NULL;
+	if (!key || conf_value(reading->conf, reading->section, key, value, reading->err) != 0)
+		return key;
+	size_t newlines = strspn(*value, "\n");
+	memmove(*value, *value + newlines, strlen(*value) - newlines + 1);
+	if (**value == '\0') {
+		free(*value);
+		*value = NULL;
+	}
+	return key;
+}
+
+static int read_text(const struct reading *reading, const char *name, char **to)
+{
+	value_of(reading, name, to);
+	return reading->err->status == STATUS_DONE ? 0 : -1;
+}
+
+/* "/a//b/" is "/a/b": one spelling, so that two keys can be compared. */
+static void path_tidy(char *path)
+{
+	char *to = path;
+
+	for (const char *from = path; *from; from++)
+		if (from[0] != '/' || (from[1] != '/' && from[1] != '\0'))
+			*to++ = *from;
+	if (to == path)
+		*to++ = '/';
+	*to = '\0';
+}
+
+/* The same for one of Portage's roots, which end with a slash. */
+static void path_tidy_root(char *path)
+{
+	path_tidy(path);
+	if (strcmp(path, "/") != 0)
+		strcat(path, "/");
+}
+
+static bool path_has_dots(const char *path)
+{
+	for (const char *at = path; (at = strstr(at, "/.")); at += 2)
+		if (at[2] == '/' || at[2] == '\0' || (at[2] == '.' && (at[3] == '/' || at[3] == '\0')))
+			return true;
+	return false;
+}
+
+static int read_path(const struct reading *reading, const char *name, char **to)
+{
+	const struct conf_key *key = value_of(reading, name, to);
+
+	if (!*to)
+		return reading->err->status == STATUS_DONE ? 0 : -1;
+	if ((*to)[0] != '/')
+		return bad_value(reading, key, *to, "not an absolute path");
+	if (strlen(*to) >= PATH_MAX)
+		return bad_value(reading, key, *to, "longer than a path can be");
+	path_tidy(*to);
+	if (path_has_dots(*to))
+		return bad_value(reading, key, *to, "has . or .. in it");
+	if (strcmp(*to, "/") == 0)
+		return bad_value(reading, key, *to, "is the root directory");
+	return 0;
+}
+
+static int read_bool(const struct reading *reading, const char *name, bool *to)
+{
+	char *value;
+	const struct conf_key *key = value_of(reading, name, &value);
+	int result = reading->err->status == STATUS_DONE ? 0 : -1;
+
+	if (!value)
+		return result;
+	if (strcasecmp(value, "yes") == 0 || strcasecmp(value, "true") == 0)
+		*to = true;
+	else if (strcasecmp(value, "no") == 0 || strcasecmp(value, "false") == 0)
+		*to = false;
+	else
+		result = bad_value(reading, key, value, "neither yes nor no");
+	free(value);
+	return result;
+}
+
+static int read_number(const struct reading *reading, const char *name, unsigned *to)
+{
+	char *value;
+	const struct conf_key *key = value_of(reading, name, &value);
+	int result = reading->err->status == STATUS_DONE ? 0 : -1;
+
+	if (!value)
+		return result;
+	size_t digits = strspn(value, "0123456789");
+	if (value[digits] != '\0' || digits > 9 || strtoul(value, NULL, 10) > NUMBER_MAX)
+		result = bad_value(reading, key, value, "not a number from 0 to 1000000");
+	else
+		*to = (unsigned)strtoul(value, NULL, 10);
+	free(value);
+	return result;
+}
+
+static int read_durability(const struct reading *reading, bool *durable)
+{
+	char *value;
+	const struct conf_key *key = value_of(reading, "sync-rcu-durability", &value);
+	int result = reading->err->status == STATUS_DONE ? 0 : -1;
+
+	if (!value)
+		return result;
+	*durable = strcmp(value, "none") != 0;
+	if (*durable && strcmp(value, "full") != 0)
+		result = bad_value(reading, key, value, "neither full nor none");
+	free(value);
+	return result;
+}
+
+/*
+ * Python's shlex.split() of a value: blanks separate, '...' takes all as it is, "..." all but \" and \\, and
+ * outside of quotes \ takes the next character. False where a quote is not closed.
+ */
+struct splitter {
+	const char *at;
+	char *word; /* being made: as long as the rest of the value is enough */
+	size_t length;
+};
+
+static bool split_quoted(struct splitter *splitter)
+{
+	const char quote = *splitter->at++;
+
+	for (; *splitter->at != quote; splitter->at++) {
+		if (quote == '"' && splitter->at[0] == '\\' &&
+		    (splitter->at[1] == '"' || splitter->at[1] == '\\'))
+			splitter->at++;
+		if (*splitter->at == '\0')
+			return false;
+		splitter->word[splitter->length++] = *splitter->at;
+	}
+	splitter->at++;
+	return true;
+}
+
+static bool split_word(struct splitter *splitter)
+{
+	while (*splitter->at && !strchr(" \t\r\n", *splitter->at)) {
+		if (*splitter->at == '\'' || *splitter->at == '"') {
+			if (!split_quoted(splitter))
+				return false;
+			continue;
+		}
+		if (*splitter->at == '\\' && *++splitter->at == '\0')
+			return false;
+		splitter->word[splitter->length++] = *splitter->at++;
+	}
+	splitter->word[splitter->length] = '\0';
+	return true;
+}
+
+static int read_words(const struct reading *reading, const char *name, char ***to)
+{
+	char *value;
+	const struct conf_key *key = value_of(reading, name, &value);
+	size_t count = 0;
+	int result = reading->err->status == STATUS_DONE ? 0 : -1;
+
+	*to = alloc_grow(NULL, 1, sizeof(**to));
+	(*to)[0] = NULL;
+	if (!value)
+		return result;
+	struct splitter splitter = { .at = value };
+	while (result == 0 && *(splitter.at += strspn(splitter.at, " \t\r\n")) != '\0') {
+		splitter.word = alloc_grow(NULL, strlen(splitter.at) + 1, 1);
+		splitter.length = 0;
+		if (!split_word(&splitter))
+			result = bad_value(reading, key, value, "a quote is not closed");
+		splitter.word[splitter.length] = '\0';
+		*to = alloc_grow(*to, count + 2, sizeof(**to));
+		(*to)[count++] = splitter.word;
+		(*to)[count] = NULL;
+	}
+	free(value);
+	return result;
+}
+
+static void repo_clear(struct repo *repo)
+{
+	free(repo->name);
+	free(repo->location);
+	free(repo->store);
+	free(repo->sync_type);
+	free(repo->sync_uri);
+	free(repo->sync_user);
+	free(repo->verify);
+	free(repo->hooks);
+	for (size_t i = 0; repo->sync_opts && repo->sync_opts[i]; i++)
+		free(repo->sync_opts[i]);
+	free(repo->sync_opts);
+}
+
+void repos_release(struct repos *repos)
+{
+	for (size_t i = 0; i < repos->count; i++)
+		repo_clear(&repos->list[i]);
+	free(repos->list);
+	free(repos->source);
+	*repos = (struct repos)REPOS_NONE;
+}
+
+/* Is `inner` below `outer`, or the same? Both are tidy. */
+static bool path_within(const char *inner, const char *outer)
+{
+	size_t length = strlen(outer);
+
+	return strncmp(inner, outer, length) == 0 && (inner[length] == '\0' || inner[length] == '/');
+}
+
+/* What one repository must hold for itself. */
+static int repo_check(const struct reading *reading, const struct repo *repo, bool hardlinks)
+{
+	const char *where = reading->section->where;
+	const char *name = reading->section->name;
+	const struct conf_key *key;
+
+	if (!repo->location)
+		return err_fail(reading->err, STATUS_USAGE, where, "[%s] location = : not set", name);
+	if (!repo->rcu)
+		return 0;
+	if (!repo->store)
+		return err_fail(reading->err, STATUS_USAGE, where,
+				"[%s] sync-rcu-store-dir = : not set, and sync-rcu needs it", name);
+	if (!hardlinks) {
+		key = conf_find(reading->conf, reading->section, "sync-allow-hardlinks");
+		return bad_value(reading, key, key->value, "sync-rcu needs hard links");
+	}
+	key = conf_find(reading->conf, reading->section, "sync-rcu-store-dir");
+	if (path_within(repo->store, repo->location))
+		return bad_value(reading, key, repo->store, "the store is inside the location");
+	if (path_within(repo->location, repo->store))
+		return bad_value(reading, key, repo->store, "the location is inside the store");
+	return 0;
+}
+
+/* Every value of the section, as Portage gets them all: a bad %(...)s anywhere is an error. */
+static int check_values(const struct reading *reading)
+{
+	const struct conf_section *both[] = { reading->section, reading->conf->sections };
+
+	for (size_t i = 0; i < 2; i++)
+		for (size_t j = 0; j < both[i]->count; j++) {
+			const char *name = both[i]->keys[j].name;
+			const struct conf_key *key = conf_find(reading->conf, reading->section, name);
+			char *value;
+
+			if (conf_value(reading->conf, reading->section, key, &value, reading->err) != 0)
+				return -1;
+			free(value);
+		}
+	return 0;
+}
+
+/* Fills in `repo`, which is cleared by the caller also after a failure. */
+static int repo_read(const struct reading *reading, bool from_portage, struct repo *repo)
+{
+	bool hardlinks = true;
+
+	*repo = (struct repo){
+		.name = alloc_copy(reading->section->name),
+		.rcu = !from_portage,
+		.auto_sync = true,
+		.durable = true,
+		.from_portage = from_portage,
+		.spares = 1,
+		.ttl_days = 7,
+	};
+	if (check_values(reading) != 0 || read_path(reading, "location", &repo->location) != 0 ||
+	    read_path(reading, "sync-rcu-store-dir", &repo->store) != 0 ||
+	    read_text(reading, "sync-type", &repo->sync_type) != 0 ||
+	    read_text(reading, "sync-uri", &repo->sync_uri) != 0 ||
+	    read_text(reading, "sync-user", &repo->sync_user) != 0 ||
+	    read_text(reading, "sync-rcu-verify", &repo->verify) != 0 ||
+	    read_text(reading, "sync-rcu-hooks", &repo->hooks) != 0 ||
+	    read_words(reading, "sync-rsync-extra-opts", &repo->sync_opts) != 0 ||
+	    read_bool(reading, "sync-rcu", &repo->rcu) != 0 ||
+	    read_bool(reading, "auto-sync", &repo->auto_sync) != 0 ||
+	    read_bool(reading, "sync-allow-hardlinks", &hardlinks) != 0 ||
+	    read_number(reading, "sync-rcu-spare-snapshots", &repo->spares) != 0 ||
+	    read_number(reading, "sync-rcu-ttl-days", &repo->ttl_days) != 0 ||
+	    read_durability(reading, &repo->durable) != 0)
+		return -1;
+	return repo_check(reading, repo, hardlinks);
+}
+
+/* Is one of them where the other's tree is, or will be? */
+static bool paths_overlap(const char *a, const char *b)
+{
+	return path_within(a, b) || path_within(b, a);
+}
+
+/* What must hold between repositories (P6): the key that is wrong in the later one, or NULL. */
+static const char *repos_collide(const struct repo *earlier, const struct repo *later)
+{
+	if (earlier->rcu && later->rcu && paths_overlap(earlier->store, later->store))
+		return "sync-rcu-store-dir";
+	if (later->rcu && paths_overlap(earlier->location, later->store))
+		return "sync-rcu-store-dir";
+	if (earlier->rcu && paths_overlap(earlier->store, later->location))
+		return "location";
+	if ((earlier->rcu || later->rcu) && strcmp(earlier->location, later->location) == 0)
+		return "location";
+	return NULL;
+}
+
+static int repos_check_last(const struct repos *repos, const struct reading *reading)
+{
+	const struct repo *last = &repos->list[repos->count - 1];
+
+	for (const struct repo *other = repos->list; other < last; other++) {
+		const char *name = repos_collide(other, last);
+
+		if (!name)
+			continue;
+		const struct conf_key *key = conf_find(reading->conf, reading->section, name);
+		return err_fail(reading->err, STATUS_USAGE, key->where,
+				"[%s] %s = %s: in the way of repository %s", last->name, name, key->value,
+				other->name);
+	}
+	return 0;
+}
+
+/* "--set KEY=VALUE" is literal: a % in it is no reference. */
+static void set_literally(struct conf_section *section, const char *name, const char *value,
+			  const char *where)
+{
+	char *escaped = alloc_grow(NULL, 2 * strlen(value) + 1, 1), *to = escaped;
+
+	for (; *value; value++) {
+		if (*value == '%')
+			*to++ = '%';
+		*to++ = *value;
+	}
+	*to = '\0';
+	conf_set(section, name, escaped, where);
+	free(escaped);
+}
+
+static int apply_override(struct conf_section *section, const struct repos_override *override,
+			  struct err *err)
+{
+	for (char **set = override ? override->set : NULL; set && *set; set++) {
+		const char *equals = strchr(*set, '=');
+
+		if (!equals || equals == *set)
+			return err_fail(err, STATUS_USAGE, "--set", "not KEY=VALUE: %s", *set);
+		char *name = alloc_printf("%.*s", (int)(equals - *set), *set);
+		for (char *at = name; *at; at++)
+			*at = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
+		set_literally(section, name, equals + 1, "--set");
+		free(name);
+	}
+	return 0;
+}
+
+static int repos_from_conf(struct repos *repos, struct conf *conf, bool from_portage,
+			   const struct repos_override *override, struct err *err)
+{
+	for (size_t i = 1; i < conf->count; i++) {
+		struct reading reading = { .conf = conf, .section = &conf->sections[i], .err = err };
+
+		if (apply_override(&conf->sections[i], override, err) != 0)
+			return -1;
+		repos->list = alloc_grow(repos->list, repos->count + 1, sizeof(*repos->list));
+		if (repo_read(&reading, from_portage, &repos->list[repos->count++]) != 0 ||
+		    repos_check_last(repos, &reading) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ".conf" at the end, and not hidden. */
+static int is_conf_file(const struct dirent *entry)
+{
+	size_t length = strlen(entry->d_name);
+
+	return entry->d_name[0] != '.' && length > 5 && strcmp(entry->d_name + length - 5, ".conf") == 0;
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int read_directory(struct conf *conf, const char *path, struct err *err)
+{
+	struct dirent **entries;
+	int count = scandir(path, &entries, is_conf_file, by_bytes), result = 0;
+
+	if (count < 0)
+		return err_errno(err, STATUS_USAGE, path, "cannot be read");
+	for (int i = 0; i < count; i++) {
+		char *file = alloc_printf("%s/%s", path, entries[i]->d_name);
+
+		if (result == 0)
+			result = conf_read(conf, file, err);
+		free(file);
+		free(entries[i]);
+	}
+	free(entries);
+	return result;
+}
+
+/* A file, or a directory of *.conf. *found, where it is not NULL, says whether there is one: it need not be. */
+static int read_place(struct conf *conf, const char *path, bool *found, struct err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0) {
+		if (found && (errno == ENOENT || errno == ENOTDIR))
+			return 0;
+		return err_errno(err, STATUS_USAGE, path, "cannot be read");
+	}
+	if (found)
+		*found = true;
+	return S_ISDIR(st.st_mode) ? read_directory(conf, path, err) : conf_read(conf, path, err);
+}
+
+static const char *environment(const char *name, const char *otherwise)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : otherwise;
+}
+
+/*
+ * EPREFIX, EROOT, PORTAGE_CONFIGROOT and ROOT are keys of [DEFAULT], as in Portage; the last three end with a
+ * slash.
+ */
+static void set_roots(struct conf *conf)
+{
+	const char *prefix = environment("EPREFIX", "");
+	char *root = alloc_printf("%s/", environment("ROOT", ""));
+	char *configroot = alloc_printf("%s/", environment("PORTAGE_CONFIGROOT", prefix));
+	char *eroot = alloc_printf("%s%s/", root, prefix);
+
+	if (getenv("EROOT")) {
+		free(eroot);
+		eroot = alloc_printf("%s/", getenv("EROOT"));
+	}
+	path_tidy_root(root);
+	path_tidy_root(configroot);
+	path_tidy_root(eroot);
+	set_literally(&conf->sections[0], "eprefix", prefix, "EPREFIX");
+	set_literally(&conf->sections[0], "root", root, "ROOT");
+	set_literally(&conf->sections[0], "portage_configroot", configroot, "PORTAGE_CONFIGROOT");
+	set_literally(&conf->sections[0], "eroot", eroot, "EROOT");
+	free(root);
+	free(configroot);
+	free(eroot);
+}
+
+static int read_portage(struct conf *conf, char **source, struct err *err)
+{
+	const char *prefix = environment("EPREFIX", "");
+	char *defaults = alloc_printf("%s%s", prefix, PORTAGE_DEFAULTS);
+	char *config = alloc_printf("%s%s", environment("PORTAGE_CONFIGROOT", prefix), PORTAGE_CONFIG);
+	bool found = false;
+	int result = read_place(conf, defaults, &found, err);
+
+	if (result == 0)
+		result = read_place(conf, config, &found, err);
+	*source = found ? alloc_copy(config) : alloc_printf("%s, %s, %s", OUR_CONFIG, defaults, config);
+	free(defaults);
+	free(config);
+	return result;
+}
+
+int repos_read(struct repos *repos, const char *path, const struct repos_override *override, struct err *err)
+{
+	const char *asked = path ? path : environment("RCU_REPO_CONFIG", NULL);
+	bool from_portage = false, found = false;
+	struct conf conf;
+	int result;
+
+	*repos = (struct repos)REPOS_NONE;
+	conf_init(&conf);
+	set_roots(&conf);
+	result = read_place(&conf, asked ? asked : OUR_CONFIG, asked ? NULL : &found, err);
+	if (asked || found) {
+		repos->source = alloc_copy(asked ? asked : OUR_CONFIG);
+	} else {
+		from_portage = true;
+		result = read_portage(&conf, &repos->source, err);
+	}
+	if (result == 0)
+		result = repos_from_conf(repos, &conf, from_portage, override, err);
+	conf_release(&conf);
+	return result;
+}
+
+const struct repo *repos_find(const struct repos *repos, const char *name)
+{
+	for (size_t i = 0; i < repos->count; i++)
+		if (strcmp(repos->list[i].name, name) == 0)
+			return &repos->list[i];
+	return NULL;
+}
+
+/* The store that an existing LOCATION leads to, for a command line without --store. */
+static char *store_of(const char *location, struct err *err)
+{
+	struct err cause = ERR_NONE;
+	char *store = NULL;
+
+	if (pin_find_store(location, &store, &cause) != 0)
+		err_fail(err, STATUS_USAGE, "--location", "needs --store as well: %s", cause.text);
+	return store;
+}
+
+int repos_from_options(struct repos *repos, const char *location, const char *store, const char *type,
+		       const char *uri, const struct repos_override *override, struct err *err)
+{
+	struct conf conf;
+	char *found = NULL;
+	int result = -1;
+
+	*repos = (struct repos)REPOS_NONE;
+	repos->source = alloc_copy("the command line");
+	conf_init(&conf);
+	struct conf_section *section = conf_section(&conf, "--location", "the command line");
+	set_literally(section, "location", location, "--location");
+	if (!store)
+		store = found = store_of(location, err);
+	if (store) {
+		set_literally(section, "sync-rcu-store-dir", store, "--store");
+		if (type)
+			set_literally(section, "sync-type", type, "--type");
+		if (uri)
+			set_literally(section, "sync-uri", uri, "--uri");
+		result = repos_from_conf(repos, &conf, false, override, err);
+	}
+	if (result == 0) {
+		free(repos->list[0].name);
+		repos->list[0].name = alloc_copy(repos->list[0].location);
+	}
+	free(found);
+	conf_release(&conf);
+	return result;
+}

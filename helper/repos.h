@@ -21,7 +21,9 @@ struct repo {
 	char *store;     /* sync-rcu-store-dir: absolute, no trailing slash; NULL if not given */
 	char *sync_type; /* NULL if not given */
 	char *sync_uri;
-	char *sync_user;  /* NULL: none */
+	char *sync_user; /* NULL: none */
+	char *verify;    /* sync-rcu-verify, sync-rcu-hooks: NULL if not given */
+	char *hooks;
 	char **sync_opts; /* more arguments for the transport, NULL-terminated (sync-rsync-extra-opts, split
 			     at blanks with shell quoting) */
 	bool rcu;         /* sync-rcu */
@@ -35,7 +37,12 @@ struct repo {
 struct repos {
 	struct repo *list; /* in the order of the files; [DEFAULT] is not one of them */
 	size_t count;
+	char *source; /* where they are from, for messages: a path, or the places that were looked at */
 };
+#define REPOS_NONE           \
+	{                    \
+		.list = NULL \
+	}
 
 /* One --set KEY=VALUE; overrides the key in every repository. */
 struct repos_override {
