@@ -1,2 +1,156 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What the child could not do before its exec, for the parent. */
+struct failure {
+	const char *step;
+	int error;
+};
+
+/* What the caller had, put back at the end. */
+struct signals {
+	sigset_t mask;
+	struct sigaction child;
+	sigset_t taken; /* what we wait for meanwhile */
+};
+
+/*
+ * Blocks the signals that we want to hear of, SIGCHLD among them; those that are ignored (nohup) stay so. A
+ * blocked signal waits, so none is lost between the fork and the first sigwaitinfo().
+ */
+static void signals_take(struct signals *signals)
+{
+	static const int handed_on[] = { SIGINT, SIGTERM, SIGHUP };
+	const struct sigaction plain = { .sa_handler = SIG_DFL };
+
+	sigemptyset(&signals->taken);
+	sigaddset(&signals->taken, SIGCHLD);
+	for (size_t i = 0; i < sizeof(handed_on) / sizeof(handed_on[0]); i++) {
+		struct sigaction now;
+
+		if (sigaction(handed_on[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+			sigaddset(&signals->taken, handed_on[i]);
+	}
+	sigaction(SIGCHLD, &plain, &signals->child);
+	sigprocmask(SIG_BLOCK, &signals->taken, &signals->mask);
+}
+
+static void signals_give_back(const struct signals *signals)
+{
+	sigaction(SIGCHLD, &signals->child, NULL);
+	sigprocmask(SIG_SETMASK, &signals->mask, NULL);
+}
+
+static void __attribute__((noreturn)) child_fail(int report, const char *step)
+{
+	struct failure failure = { .step = step, .error = errno };
+
+	if (write(report, &failure, sizeof(failure)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+/* `report` is close-on-exec: where the exec works the parent reads nothing. */
+static void __attribute__((noreturn))
+child_start(const struct run *run, const struct signals *signals, pid_t parent, int report)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
+	signals_give_back(signals);
+	if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+		child_fail(report, "its output cannot be redirected");
+	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0 && errno != ENOSYS)
+		child_fail(report, "descriptors cannot be closed");
+	if (run->cwd && chdir(run->cwd) != 0)
+		child_fail(report, "cannot enter its directory");
+	for (const char *const *entry = run->env; entry && *entry; entry++)
+		if (putenv((char *)*entry) != 0)
+			child_fail(report, "environment");
+	execvp(run->argv[0], (char *const *)run->argv);
+	child_fail(report, "cannot be run");
+}
+
+/* Waits for the end of `pid`; *sent is the last signal that somebody sent us, or 0. */
+static int wait_for(pid_t pid, const struct signals *signals, int *sent)
+{
+	int status;
+
+	*sent = 0;
+	for (;;) {
+		siginfo_t info;
+		pid_t ended = waitpid(pid, &status, WNOHANG);
+
+		if (ended == pid)
+			return status;
+		if (ended < 0 && errno != EINTR)
+			return -1;
+		if (sigwaitinfo(&signals->taken, &info) < 0 || info.si_signo == SIGCHLD)
+			continue;
+		if (info.si_code == SI_KERNEL)
+			continue;
+		*sent = info.si_signo;
+		kill(pid, info.si_signo);
+	}
+}
+
+static int judge(const struct run *run, int status, int sent, struct err *err)
+{
+	const char *why = NULL;
+
+	if (sent)
+		return err_fail(err, STATUS_FAILED, run->subject, "ended by signal %d (%s)", sent,
+				strsignal(sent));
+	if (WIFSIGNALED(status))
+		return err_fail(err, STATUS_FAILED, run->subject, "killed by signal %d (%s)",
+				WTERMSIG(status), strsignal(WTERMSIG(status)));
+	if (WEXITSTATUS(status) == 0)
+		return 0;
+	if (run->explain)
+		why = run->explain(WEXITSTATUS(status));
+	return err_fail(err, STATUS_FAILED, run->subject, why ? "exit status %d: %s" : "exit status %d",
+			WEXITSTATUS(status), why);
+}
+
+int run(const struct run *run, struct err *err)
+{
+	const pid_t ourselves = getpid();
+	struct failure failure;
+	struct signals signals;
+	int report[2], sent = 0, status = -1;
+
+	if (pipe2(report, O_CLOEXEC) != 0)
+		return err_errno(err, STATUS_FAILED, run->subject, "pipe");
+	signals_take(&signals);
+	pid_t pid = fork();
+	if (pid == 0)
+		child_start(run, &signals, ourselves, report[1]);
+	const int error = errno;
+	close(report[1]);
+	ssize_t got = pid < 0 ? 0 : read(report[0], &failure, sizeof(failure));
+	if (pid > 0)
+		status = wait_for(pid, &signals, &sent);
+	close(report[0]);
+	signals_give_back(&signals);
+	errno = error;
+	if (pid < 0 || status == -1)
+		return err_errno(err, STATUS_FAILED, run->subject, "fork");
+	if (got != (ssize_t)sizeof(failure))
+		return judge(run, status, sent, err);
+	errno = failure.error;
+	if (errno == ENOENT)
+		return err_fail(err, STATUS_FAILED, run->subject, "%s: %s: not found", failure.step,
+				run->argv[0]);
+	return err_errno(err, STATUS_FAILED, run->subject, "%s: %s", failure.step, run->argv[0]);
+}

@@ -12,13 +12,19 @@ struct run {
 	const char *cwd;         /* NULL: ours */
 	const char *const *env;  /* NULL-terminated "NAME=value" to add or replace, or NULL */
 	const char *subject;     /* for the message: "rsync" */
+	/* What an exit status means, or NULL where the number must do; NULL: nothing is known. */
+	const char *(*explain)(int status);
 };
 
 /*
  * Runs it with our stdin, stdout redirected to stderr (stdout is for results) and no other descriptor of
  * ours; it gets SIGKILL if we die (prctl(2), PR_SET_PDEATHSIG), which reaches that process alone, so nobody
- * relies on it. Fails with STATUS_FAILED where it exits non-zero or is killed: "subject: exit status 23",
- * "subject: killed by signal 9". A SIGINT, SIGTERM or SIGHUP that we get meanwhile is handed on to it.
+ * relies on it. Fails with STATUS_FAILED where it cannot be run, exits non-zero or is killed: "subject: exit
+ * status 23: why", "subject: killed by signal 9 (Killed)".
+ *
+ * SIGINT, SIGTERM and SIGHUP that somebody sends us meanwhile are handed on to it, and make this fail whatever
+ * it answers: "subject: ended by signal 15". The same from the terminal reach it without us, and it decides
+ * what they mean, as in system(3).
  */
 int run(const struct run *run, struct err *err);
 

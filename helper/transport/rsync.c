@@ -1,2 +1,254 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * rsync, into an empty staging tree, with --link-dest for what is unchanged. Nothing that rsync may do to a file
+ * in staging reaches a snapshot: with --link-dest it links only a file that is the same in content and all
+ * metadata that it was told to look at, and copies it where anything differs (P15). That holds as long as rsync
+ * begins with nothing and links only to what we name: options that change this are refused.
+ */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "helper/alloc.h"
+#include "helper/run.h"
 #include "helper/transport/transport.h"
+
+/*
+ * Of the user's options, those that we refuse: they write elsewhere than into new files of the staging tree,
+ * link to what others can write, or make rsync end well without having copied the whole.
+ */
+static const char *const refused[] = {
+	"append",
+	"append-verify",
+	"backup",
+	"backup-dir",
+	"compare-dest",
+	"copy-dest",
+	"daemon",
+	"dry-run",
+	"existing",
+	"help",
+	"inplace",
+	"ignore-non-existing",
+	"keep-dirlinks",
+	"link-dest",
+	"list-only",
+	"only-write-batch",
+	"partial-dir",
+	"read-batch",
+	"relative",
+	"remove-sent-files",
+	"remove-source-files",
+	"sender",
+	"server",
+	"temp-dir",
+	"version",
+	"write-batch",
+	"write-devices",
+};
+/* The same by letter; of the letters that take an argument, T is refused and the others end a cluster. */
+static const char refused_letters[] = "KRTVbn";
+static const char letters_with_argument[] = "@BMTef";
+
+static bool long_option_refused(const char *option)
+{
+	size_t length = strcspn(option, "=");
+
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		if (strlen(refused[i]) == length && strncmp(refused[i], option, length) == 0)
+			return true;
+	return false;
+}
+
+static bool letters_refused(const char *cluster)
+{
+	for (; *cluster && *cluster != ' '; cluster++) {
+		if (strchr(refused_letters, *cluster))
+			return true;
+		if (strchr(letters_with_argument, *cluster))
+			return false;
+	}
+	return false;
+}
+
+/*
+ * A word that does not begin with a dash is taken for the argument of the option before it. Where there is none
+ * it would be a second source.
+ */
+static int check_options(const struct repo *repo, struct err *err)
+{
+	bool may_be_argument = false;
+
+	for (char **word = repo->sync_opts; word && *word; word++) {
+		const char *text = *word;
+		bool bad;
+
+		if (text[0] != '-' || text[1] == '\0')
+			bad = !may_be_argument;
+		else if (text[1] == '-')
+			bad = text[2] == '\0' || long_option_refused(text + 2);
+		else
+			bad = letters_refused(text + 1);
+		if (bad)
+			return err_fail(err, STATUS_USAGE, repo->name,
+					"sync-rsync-extra-opts: %s: cannot be used with snapshots", text);
+		may_be_argument = text[0] == '-' && !strchr(text, '=');
+	}
+	return 0;
+}
+
+static bool has_prefix(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* "host:path", "user@host::module/path": a colon before any slash. */
+static bool is_remote(const char *uri)
+{
+	size_t plain = strcspn(uri, ":/");
+
+	return plain > 0 && uri[plain] == ':';
+}
+
+/* The path of a source on this machine, or NULL. As in Portage file:// is cut off, and no %XX means anything. */
+static const char *local_path(const char *uri)
+{
+	if (has_prefix(uri, "file://"))
+		uri += strlen("file://");
+	return uri[0] == '/' ? uri : NULL;
+}
+
+static int check_uri(const struct repo *repo, struct err *err)
+{
+	static const char *const remote[] = { "rsync://", "ssh://" };
+	const char *uri = repo->sync_uri;
+
+	if (!uri)
+		return err_fail(err, STATUS_USAGE, repo->name, "sync-uri is not set");
+	if (local_path(uri))
+		return 0;
+	for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++)
+		if (has_prefix(uri, remote[i]) && strchr(uri + strlen(remote[i]), '/'))
+			return 0;
+	if (!strstr(uri, "://") && is_remote(uri))
+		return 0;
+	return err_fail(err, STATUS_USAGE, repo->name,
+			"sync-uri = %s: not an absolute path, file://, rsync://, ssh:// or HOST:PATH", uri);
+}
+
+static int rsync_check(const struct repo *repo, struct err *err)
+{
+	return check_uri(repo, err) != 0 ? -1 : check_options(repo, err);
+}
+
+/* rsync(1), EXIT VALUES: what the usual ones mean for a snapshot. */
+static const char *explain(int status)
+{
+	switch (status) {
+	case 5:
+		return "the server refused, or knows no such module";
+	case 10:
+	case 12:
+	case 30:
+	case 35:
+		return "the connection failed or broke off";
+	case 11:
+		return "a file could not be read or written";
+	case 20:
+		return "it was interrupted";
+	case 23:
+		return "some files could not be copied";
+	case 24:
+		return "files vanished from the source meanwhile: what was copied is not one version of it";
+	default:
+		return NULL;
+	}
+}
+
+struct arguments {
+	char **list; /* NULL-terminated, each allocated */
+	size_t count;
+};
+
+static void add(struct arguments *arguments, char *text)
+{
+	arguments->list = alloc_grow(arguments->list, arguments->count + 2, sizeof(*arguments->list));
+	arguments->list[arguments->count++] = text;
+	arguments->list[arguments->count] = NULL;
+}
+
+/* Portage's form ssh://[USER@]HOST[:PORT]/PATH, which rsync does not know, as HOST:/PATH. */
+static char *add_ssh(struct arguments *arguments, const char *rest)
+{
+	const char *path = strchr(rest, '/');
+	const char *bracket = memchr(rest, ']', (size_t)(path - rest));
+	const char *from = bracket ? bracket : rest;
+	const char *port = memchr(from, ':', (size_t)(path - from));
+
+	if (port)
+		add(arguments, alloc_printf("--rsh=ssh -p %.*s", (int)(path - port - 1), port + 1));
+	return alloc_printf("%.*s:%s", (int)((port ? port : path) - rest), rest, path);
+}
+
+/* Where to copy from, with the one slash at its end that means: what is in it. */
+static char *source_of(struct arguments *arguments, const char *uri)
+{
+	char *source;
+
+	if (local_path(uri))
+		source = alloc_copy(local_path(uri));
+	else if (has_prefix(uri, "ssh://"))
+		source = add_ssh(arguments, uri + strlen("ssh://"));
+	else
+		source = alloc_copy(uri);
+	size_t length = strlen(source);
+	while (length > 0 && source[length - 1] == '/')
+		source[--length] = '\0';
+	char *slashed = alloc_printf("%s/", source);
+	free(source);
+	return slashed;
+}
+
+/* Hard links do not leave a file system: there rsync copies from the base instead of fetching again. */
+static const char *base_option(const char *base, const char *staging)
+{
+	struct stat from, to;
+
+	return stat(base, &from) == 0 && stat(staging, &to) == 0 && from.st_dev == to.st_dev ? "link"
+											     : "copy";
+}
+
+static int rsync_fetch(const struct repo *repo, const struct staging *staging, const char *base,
+		       struct err *err)
+{
+	static const char *const always[] = { "rsync", "-aHAX", "--delete", "--modify-window=-1",
+					      "--numeric-ids" };
+	static const char *const portage[] = { "--exclude=/distfiles", "--exclude=/local",
+					       "--exclude=/packages" };
+	struct arguments arguments = { .list = NULL };
+
+	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+		add(&arguments, alloc_copy(always[i]));
+	if (base)
+		add(&arguments, alloc_printf("--%s-dest=%s", base_option(base, staging->path), base));
+	for (size_t i = 0; repo->from_portage && i < sizeof(portage) / sizeof(portage[0]); i++)
+		add(&arguments, alloc_copy(portage[i]));
+	for (char **word = repo->sync_opts; word && *word; word++)
+		add(&arguments, alloc_copy(*word));
+	char *source = source_of(&arguments, repo->sync_uri);
+	add(&arguments, alloc_copy("--"));
+	add(&arguments, source);
+	add(&arguments, alloc_printf("%s/", staging->path));
+
+	const struct run rsync = { .argv = (const char *const *)arguments.list,
+				   .subject = "rsync",
+				   .explain = explain };
+	int result = run(&rsync, err);
+	for (size_t i = 0; i < arguments.count; i++)
+		free(arguments.list[i]);
+	free(arguments.list);
+	return result;
+}
+
+const struct transport transport_rsync = { .type = "rsync", .check = rsync_check, .fetch = rsync_fetch };
