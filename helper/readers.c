@@ -1,2 +1,323 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/readers.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "helper/alloc.h"
+
+#define COMMAND_MAX 200
+#define PIN_PAGE 4096
+
+struct pin_file {
+	dev_t dev;
+	ino_t ino;
+	uint64_t number;
+};
+
+/* What is looked for, and what was found. */
+struct search {
+	struct pin_file *pins; /* by number */
+	size_t pin_count;
+	struct readers *readers;
+	int64_t boot; /* CLOCK_REALTIME of the machine's start */
+};
+
+static int by_number(const void *a, const void *b)
+{
+	const struct pin_file *x = a, *y = b;
+
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static int by_number_and_pid(const void *a, const void *b)
+{
+	const struct reader *x = a, *y = b;
+
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+static DIR *open_directory(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!stream && fd >= 0)
+		close(fd);
+	return stream;
+}
+
+/* A store without pins has no readers that we could know of. */
+static int find_pins(const struct store *store, struct search *search, struct err *err)
+{
+	DIR *dir = open_directory(store->dir, STORE_PINS);
+	const struct dirent *entry;
+
+	if (!dir && errno == ENOENT)
+		return 0;
+	if (!dir)
+		return err_errno(err, STATUS_FAILED, store->path, "%s cannot be read", STORE_PINS);
+	while ((entry = readdir(dir))) {
+		struct pin_file pin;
+		struct stat st;
+
+		if (!snapshot_number_parse(entry->d_name, strlen(entry->d_name), &pin.number) ||
+		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+			continue;
+		pin.dev = st.st_dev;
+		pin.ino = st.st_ino;
+		search->pins = alloc_grow(search->pins, search->pin_count + 1, sizeof(pin));
+		search->pins[search->pin_count++] = pin;
+	}
+	closedir(dir);
+	if (search->pin_count)
+		qsort(search->pins, search->pin_count, sizeof(*search->pins), by_number);
+	return 0;
+}
+
+/* One process under /proc; the numbers that it holds are collected before it is asked who it is. */
+struct process {
+	struct search *search;
+	int dir; /* /proc/PID */
+	pid_t pid;
+	uint64_t *numbers;
+	size_t count;
+};
+
+static void process_holds(struct process *process, uint64_t number)
+{
+	for (size_t i = 0; i < process->count; i++)
+		if (process->numbers[i] == number)
+			return;
+	process->numbers = alloc_grow(process->numbers, process->count + 1, sizeof(*process->numbers));
+	process->numbers[process->count++] = number;
+}
+
+/*
+ * A line of /proc/PID/maps: "7f..-7f.. ---s 00005000 fe:01 123   /s/.rcu-repo/pins/5". The offset says which
+ * number, the inode that it is ours. Where a file system's st_dev is not what maps shows (btrfs, overlayfs) the
+ * name must do instead of the device.
+ */
+static void look_at_mapping(struct process *process, const char *line)
+{
+	uintmax_t offset, inode;
+	unsigned major_id, minor_id;
+	int name_at = 0;
+
+	if (sscanf(line, "%*s %*s %jx %x:%x %ju %n", &offset, &major_id, &minor_id, &inode, &name_at) < 4 ||
+	    offset % PIN_PAGE != 0)
+		return;
+	const struct pin_file wanted = { .number = offset / PIN_PAGE };
+	const struct search *search = process->search;
+	const struct pin_file *pin = search->pin_count == 0
+					     ? NULL
+					     : bsearch(&wanted, search->pins, search->pin_count,
+						       sizeof(wanted), by_number);
+	if (!pin || pin->ino != inode)
+		return;
+	char name[STORE_NAME_ROOM];
+	pin_name(pin->number, name);
+	if (pin->dev == makedev(major_id, minor_id) || (name_at && strstr(line + name_at, name)))
+		process_holds(process, pin->number);
+}
+
+/* The pins that are mapped. False where we may not look. */
+static bool look_at_maps(struct process *process)
+{
+	int fd = openat(process->dir, "maps", O_RDONLY | O_CLOEXEC);
+	FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
+	char *line = NULL;
+	size_t room = 0;
+
+	if (!maps) {
+		bool forbidden = errno == EACCES || errno == EPERM;
+
+		if (fd >= 0)
+			close(fd);
+		return !forbidden;
+	}
+	while (getline(&line, &room, maps) > 0)
+		look_at_mapping(process, line);
+	bool good = !ferror(maps) || errno == ESRCH;
+	free(line);
+	fclose(maps);
+	return good;
+}
+
+static void look_at_descriptor(struct process *process, const struct stat *st)
+{
+	for (size_t i = 0; i < process->search->pin_count; i++) {
+		const struct pin_file *pin = &process->search->pins[i];
+
+		if (pin->ino == st->st_ino && pin->dev == st->st_dev)
+			process_holds(process, pin->number);
+	}
+}
+
+/* The pins that are open: on their way over an exec, or in a program that did not load the shim. */
+static bool look_at_descriptors(struct process *process)
+{
+	DIR *dir = open_directory(process->dir, "fd");
+	const struct dirent *entry;
+	struct stat st;
+
+	if (!dir)
+		return errno != EACCES && errno != EPERM;
+	while ((entry = readdir(dir)))
+		if (isdigit((unsigned char)entry->d_name[0]) &&
+		    fstatat(dirfd(dir), entry->d_name, &st, 0) == 0)
+			look_at_descriptor(process, &st);
+	closedir(dir);
+	return true;
+}
+
+/* Reads a small file of /proc; terminated; its length, or 0. */
+static size_t read_small(int dir, const char *name, char *to, size_t room)
+{
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	size_t length = 0;
+	ssize_t got = 0;
+
+	while (fd >= 0 && length < room - 1 && (got = read(fd, to + length, room - 1 - length)) > 0)
+		length += (size_t)got;
+	if (fd >= 0)
+		close(fd);
+	to[length] = '\0';
+	return length;
+}
+
+/* The argument list with blanks, or comm where there is none; control characters as \xXX. */
+static char *command_of(const struct process *process)
+{
+	char text[COMMAND_MAX + 1], *shown = alloc_grow(NULL, sizeof(text), 4), *to = shown;
+	size_t length = read_small(process->dir, "cmdline", text, sizeof(text));
+
+	while (length && text[length - 1] == '\0')
+		length--;
+	if (length == 0)
+		length = read_small(process->dir, "comm", text, sizeof(text));
+	if (length && text[length - 1] == '\n')
+		length--;
+	for (size_t i = 0; i < length; i++) {
+		const unsigned char c = text[i] ? (unsigned char)text[i] : ' ';
+
+		to += sprintf(to, c < 0x20 || c == 0x7f ? "\\x%02X" : "%c", c);
+	}
+	*to = '\0';
+	return shown;
+}
+
+/* proc(5): the 22nd field of stat is the start in clock ticks since the boot; comm may hold anything but the
+ * last ')'. */
+static int64_t since_of(const struct process *process)
+{
+	char text[1024];
+	const char *at;
+	uintmax_t ticks;
+
+	read_small(process->dir, "stat", text, sizeof(text));
+	at = strrchr(text, ')');
+	if (!at ||
+	    sscanf(at + 1, " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %ju",
+		   &ticks) != 1)
+		return 0;
+	return process->search->boot + (int64_t)(ticks / (uintmax_t)sysconf(_SC_CLK_TCK));
+}
+
+static uid_t uid_of(const struct process *process)
+{
+	char text[4096];
+	const char *at;
+	unsigned uid = 0;
+
+	read_small(process->dir, "status", text, sizeof(text));
+	at = strstr(text, "\nUid:");
+	if (at)
+		sscanf(at, "\nUid: %u", &uid);
+	return uid;
+}
+
+static void report(const struct process *process)
+{
+	struct readers *readers = process->search->readers;
+
+	for (size_t i = 0; i < process->count; i++) {
+		readers->list = alloc_grow(readers->list, readers->count + 1, sizeof(*readers->list));
+		readers->list[readers->count++] = (struct reader){ .pid = process->pid,
+								   .uid = uid_of(process),
+								   .command = command_of(process),
+								   .since = since_of(process),
+								   .number = process->numbers[i] };
+	}
+}
+
+static void look_at_process(struct search *search, int proc, const char *name)
+{
+	struct process process = { .search = search, .pid = (pid_t)strtol(name, NULL, 10) };
+
+	process.dir = openat(proc, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (process.dir < 0)
+		return;
+	bool maps = look_at_maps(&process), descriptors = look_at_descriptors(&process);
+	if (process.count)
+		report(&process);
+	else if (!maps || !descriptors)
+		search->readers->hidden++;
+	free(process.numbers);
+	close(process.dir);
+}
+
+static int64_t boot_time(int proc)
+{
+	char text[65536];
+	const char *at;
+
+	read_small(proc, "stat", text, sizeof(text));
+	at = strstr(text, "\nbtime ");
+	return at ? strtoll(at + strlen("\nbtime "), NULL, 10) : 0;
+}
+
+int readers_find(const struct store *store, struct readers *readers, struct err *err)
+{
+	struct search search = { .readers = readers };
+	const struct dirent *entry;
+	DIR *proc;
+
+	*readers = (struct readers){ .list = NULL };
+	if (find_pins(store, &search, err) != 0)
+		return -1;
+	proc = open_directory(AT_FDCWD, "/proc");
+	if (!proc) {
+		free(search.pins);
+		return err_errno(err, STATUS_FAILED, "/proc", "cannot be read");
+	}
+	search.boot = boot_time(dirfd(proc));
+	while (search.pin_count && (entry = readdir(proc)))
+		if (isdigit((unsigned char)entry->d_name[0]))
+			look_at_process(&search, dirfd(proc), entry->d_name);
+	closedir(proc);
+	free(search.pins);
+	if (readers->count)
+		qsort(readers->list, readers->count, sizeof(*readers->list), by_number_and_pid);
+	return 0;
+}
+
+void readers_release(struct readers *readers)
+{
+	for (size_t i = 0; i < readers->count; i++)
+		free(readers->list[i].command);
+	free(readers->list);
+	*readers = (struct readers){ .list = NULL };
+}
