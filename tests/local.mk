@@ -19,9 +19,11 @@ TESTS += tests/harness.bats
 EXTRA_DIST += tests/lib.bash tests/README.md tests/harness.bats
 
 # One closing line over all suites; what was not run has failed.
-.PHONY: check-totals
+.PHONY: check-totals print-tests
 check-totals:
 	@$(SHELL) $(top_srcdir)/build-aux/test-totals $(TEST_LOGS:.log=.trs)
+print-tests:
+	@echo $(TESTS)
 
 include $(top_srcdir)/tests/unit/core.mk
 include $(top_srcdir)/tests/unit/store.mk
