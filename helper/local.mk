@@ -6,6 +6,7 @@ helper_libhelper_a_SOURCES = \
 	helper/aside.c helper/aside.h \
 	helper/conf.c helper/conf.h \
 	helper/err.c helper/err.h \
+	helper/identity.c helper/identity.h \
 	helper/lock.c helper/lock.h \
 	helper/meta.c helper/meta.h \
 	helper/migrate.c helper/migrate.h \
@@ -21,7 +22,8 @@ helper_libhelper_a_SOURCES = \
 	helper/store.c helper/store.h \
 	helper/transport/rsync.c helper/transport/transport.c helper/transport/transport.h \
 	helper/tree.c helper/tree.h \
-	helper/trust.c helper/trust.h
+	helper/trust.c helper/trust.h \
+	helper/walk.c helper/walk.h
 helper_libhelper_a_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS)
 HELPER_LIBS = helper/libhelper.a core/libcore.a $(INIH_LIBS)
 

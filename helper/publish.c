@@ -1,2 +1,105 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/publish.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "helper/meta.h"
+
+#define LATEST_NEW STORE_OURS "/latest.new"
+
+/* How often another writer, who does not know our lock (Portage), may take the number that we chose. */
+#define NUMBER_TRIES 10
+
+/*
+ * The order of publish(), and what a crash (of ours or of the machine) behind each step leaves:
+ *
+ *  1 the staged tree is on disk (settle)       a staging tree that nobody reserved: store_lock() throws it away.
+ *                                              Nothing that is named later can be empty after a power loss (P20).
+ *  2 the number is in high-water, on disk      a number that nobody uses: it is skipped. The number goes before
+ *                                              the name, so that no number is ever given to two trees, not even
+ *                                              when the first of them is reclaimed at once.
+ *  3 meta/N says when, on disk                 a file for a snapshot that is not there: harmless, and never read,
+ *                                              since N is skipped. The other way round there would be a snapshot
+ *                                              of unknown age.
+ *  4 snapshots/N is there, by one rename that  a whole snapshot that was never latest. It must not become latest
+ *    replaces nothing                          by itself: who died may have failed, and its successor publishes
+ *                                              newer content. meta_settle() retires it, gc takes it in its time.
+ *                                              Its inodes were never reachable under a number before, and it was
+ *                                              whole before: no half snapshot is ever seen under a number (P21).
+ *  5 the directory snapshots/ is on disk       as 4. latest, which comes next, can never be on disk before its
+ *                                              target is.
+ *  6 pins/N is there                           as 4. A reader that finds the new latest finds its pin file.
+ *  7 latest.new names N                        a link in .rcu-repo that the next publish removes.
+ *  8 latest.new is renamed over latest         published, for every reader at the same moment: there is no moment
+ *                                              without latest. After a power loss latest is the old or the new one,
+ *                                              and both are whole. The old one has no retired time yet:
+ *                                              meta_settle() gives it one, later than the true one, never earlier.
+ *  9 STORE is on disk                          published for good.
+ * 10 the old one's meta says retired           done.
+ *
+ * A failure up to 7 is reported and latest is as before. 8 and 9 are publish_swap(). A failure in 10 is none: the
+ * next store_lock() does it.
+ */
+
+/* Steps 2 to 4, again where somebody took the number meanwhile. */
+static int take_number(struct store *store, const struct staging *staging, uint64_t *number, struct err *err)
+{
+	const struct meta meta = { .published = time(NULL) };
+	char name[STORE_NAME_ROOM];
+
+	for (int try = 1;; try++) {
+		struct err failed = ERR_NONE, ignored = ERR_NONE;
+		if (store_next_number(store, number, err) != 0 || meta_write(store, *number, &meta, err) != 0)
+			return -1;
+		if (store->storage->publish(store, staging, *number, &failed) == 0)
+			return 0;
+		snapshot_name(*number, name);
+		meta_remove(store, *number, &ignored);
+		if (try == NUMBER_TRIES || !store_has(store, name)) {
+			*err = failed;
+			return -1;
+		}
+	}
+}
+
+int publish(struct store *store, const struct staging *staging, uint64_t *number, struct err *err)
+{
+	struct err late = ERR_NONE;
+
+	if (store->durable && store->storage->settle(store, staging, err) != 0)
+		return -1;
+	if (take_number(store, staging, number, err) != 0)
+		return -1;
+	if (store_sync_dir(store, STORE_SNAPSHOTS, err) != 0 || store_make_pins(store, err) != 0 ||
+	    publish_swap(store, *number, err) != 0)
+		return -1;
+	meta_settle(store, &late);
+	return 0;
+}
+
+int publish_swap(struct store *store, uint64_t number, struct err *err)
+{
+	char target[STORE_NAME_ROOM];
+	struct stat st;
+
+	snapshot_name(number, target);
+	if (fstatat(store->dir, target, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return err_errno(err, STATUS_FAILED, store->path, "%s", target);
+	if (!S_ISDIR(st.st_mode))
+		return err_fail(err, STATUS_FAILED, store->path, "%s is no snapshot", target);
+	if (unlinkat(store->dir, LATEST_NEW, 0) != 0 && errno != ENOENT)
+		return err_errno(err, STATUS_FAILED, store->path, LATEST_NEW);
+	if (symlinkat(target, store->dir, LATEST_NEW) != 0)
+		return err_errno(err, STATUS_FAILED, store->path, LATEST_NEW);
+	if (geteuid() == 0 && store->uid != 0 &&
+	    fchownat(store->dir, LATEST_NEW, store->uid, store->gid, AT_SYMLINK_NOFOLLOW) != 0)
+		return err_errno(err, STATUS_FAILED, store->path, LATEST_NEW);
+	if (renameat(store->dir, LATEST_NEW, store->dir, STORE_LATEST) != 0)
+		return err_errno(err, STATUS_FAILED, store->path, STORE_LATEST);
+	return store_sync_dir(store, ".", err);
+}

@@ -43,12 +43,15 @@ struct store {
 	int dir;      /* STORE, O_RDONLY | O_DIRECTORY | O_CLOEXEC */
 	int lock;     /* -1: not held */
 	bool durable; /* what is published is on disk first */
+	uid_t sync_user; /* may write to the store, too; (uid_t)-1: nobody. Set it before store_open() */
+	uid_t uid;       /* of STORE: what root makes below it is given to them, so that they can go on */
+	gid_t gid;
 	const struct storage *storage;
 };
 
-#define STORE_CLOSED                  \
-	{                             \
-		.dir = -1, .lock = -1 \
+#define STORE_CLOSED                                            \
+	{                                                       \
+		.dir = -1, .lock = -1, .sync_user = (uid_t)-1, \
 	}
 
 enum store_use {
@@ -56,7 +59,10 @@ enum store_use {
 	STORE_CHANGE, /* makes what is missing (0755), after trust_path() has accepted the way to it */
 };
 
-/* Opens the store at `path` (absolute). On failure the store is closed. */
+/*
+ * Opens the store at `path` (absolute). The struct was STORE_CLOSED before, but for sync_user. On failure the
+ * store is closed.
+ */
 int store_open(struct store *store, const char *path, enum store_use use, bool durable, struct err *err);
 void store_close(struct store *store); /* gives the lock back, too */
 
@@ -80,22 +86,30 @@ void numbers_release(struct numbers *numbers);
 int store_numbers(const struct store *store, struct numbers *numbers,
 		  void (*foreign)(void *context, const char *name), void *context, struct err *err);
 
+/* The highest number that was ever used here by anyone we know of: high-water, snapshots/ (whatever it is), latest. */
+int store_highest(const struct store *store, uint64_t *highest, struct err *err);
+
 /*
- * Under the lock: the number for the next snapshot, one above everything that was ever published here by
- * anyone we know of (high-water, snapshots/, latest). It is written down, durably, before it is returned, so
+ * Under the lock: the number for the next snapshot, one above store_highest(). It is written down, durably, before it is returned, so
  * a crash skips it and nobody uses it again.
  */
 int store_next_number(struct store *store, uint64_t *number, struct err *err);
 
-/* Under the lock: pin files for the present numbers and PINS_AHEAD beyond; never for a number that was
- * reclaimed. */
+/*
+ * Under the lock, always: pin files for the present numbers and PINS_AHEAD beyond; never for a number that was
+ * reclaimed. (Made without the lock, a pin file could come back while its snapshot is being reclaimed, and a
+ * reader would trust it.) They belong to the store's owner, who may then take leases on them.
+ */
 int store_make_pins(struct store *store, struct err *err);
 
 /* Flushes the directory `name` below STORE ("." for STORE itself) if the store is durable. */
 int store_sync_dir(const struct store *store, const char *name, struct err *err);
 
+/* True if there is an entry `name` below STORE, of any kind. */
+bool store_has(const struct store *store, const char *name);
+
 /* Writes a small file below STORE so that it is whole in the old or in the new version, whatever happens:
- * temporary, fsync, rename, fsync. */
+ * temporary, fsync, rename, fsync (also where the store is not durable: they are few). Under the lock. */
 int store_write_file(const struct store *store, const char *name, const char *text, mode_t mode,
 		     struct err *err);
 

@@ -19,4 +19,10 @@
  */
 int trust_path(const char *path, uid_t also, struct err *err);
 
+/*
+ * The same question about one directory that is open already (O_PATH will do); `path` is for the message. No
+ * exception for a sticky one.
+ */
+int trust_dir(int fd, const char *path, uid_t also, struct err *err);
+
 #endif

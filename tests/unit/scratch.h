@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * scratch.h: a directory of its own for each unit test, and the small things that tests of a store do over and over.
+ * Every function fails the running test where it cannot do its job. Include after cmocka.h.
+ */
+#ifndef TESTS_UNIT_SCRATCH_H
+#define TESTS_UNIT_SCRATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "helper/store.h"
+
+/* Setup and teardown: *state is the canonical path of an empty directory, gone with all below it afterwards. */
+int scratch_make(void **state);
+int scratch_remove(void **state);
+#define scratch_test(function) cmocka_unit_test_setup_teardown(function, scratch_make, scratch_remove)
+
+/* Skips the test, by name, where we are not root. */
+void scratch_need_root(void);
+
+void scratch_mkdir(const char *path); /* with its parents, 0755 */
+void scratch_write(const char *path, const char *text);
+char *scratch_read(const char *path); /* the caller frees it; NULL: there is no such file */
+bool scratch_exists(const char *path); /* of any kind, links not followed */
+char *scratch_path(const char *top, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Opens TOP/store for change, not durable, and locks it. */
+void scratch_store(struct store *store, const char *top);
+/* Publishes a new snapshot with one file "version" that holds `text`. */
+uint64_t scratch_publish(struct store *store, const char *text);
+
+#endif
