@@ -12,7 +12,10 @@ SHIM_SOURCES = \
 	preload/template.c \
 	preload/two_path.c \
 	preload/calls.def \
-	preload/exec.h \
+	preload/exec.c preload/exec.h \
+	preload/exec_env.c preload/exec_env.h \
+	preload/exec_strict.c \
+	preload/launch.c \
 	preload/map.c preload/map.h \
 	preload/mem.c \
 	preload/refuse.c preload/refuse.h \
@@ -24,7 +27,7 @@ preload_librcu_exec_la_SOURCES = $(SHIM_SOURCES) $(CORE_SOURCES)
 # No canary (it lives in thread-local storage), no call that the compiler makes up out of loops, no sanitizer (a guest cannot
 # bring a runtime along), no LTO (names are given by .symver). Unwind tables stay: cancellation of a thread and exceptions
 # of a callback pass through our frames.
-preload_librcu_exec_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -U_FORTIFY_SOURCE
+preload_librcu_exec_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -U_FORTIFY_SOURCE -DLAUNCHER_PATH='"$(bindir)/rcu-exec"'
 preload_librcu_exec_la_CFLAGS = $(WARN_CFLAGS) -ffreestanding -fno-builtin -fno-stack-protector -fno-strict-aliasing \
 	-fno-lto -fvisibility=hidden
 preload_librcu_exec_la_LDFLAGS = -module -avoid-version -shared -XCClinker -nostdlib -XCClinker -nostartfiles \

@@ -178,6 +178,7 @@ static void look_at_store(struct shim_pin *pin, const char *store, int fd)
 		pin->root_ino = st.st_ino;
 	}
 	pin->held = adopt(dir, pin->number, fd);
+	exec_pins_sweep(dir, pin->number);
 	sys_close(dir);
 }
 

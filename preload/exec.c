@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Programs. libc's functions that start one call each other inside libc, past us: so each has a body here.
+ */
+#define EXPORT_exec EXPORT
+#include <errno.h>
+#include <linux/limits.h>
+#include <paths.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/sys.h"
+#include "preload/exec_env.h"
+#include "preload/wrap.h"
+
+/* What execvp(3) searches where PATH is not set: confstr(_CS_PATH). */
+#define DEFAULT_PATH "/bin:/usr/bin"
+
+/*
+ * The arguments of execl() and its kin as an array in the caller's frame; `arguments` is left behind the
+ * NULL.
+ */
+#define ARRAY_OF(array, first, arguments)                                       \
+	do {                                                                    \
+		va_list count_;                                                 \
+		size_t n_ = 0;                                                  \
+		va_copy(count_, arguments);                                     \
+		for (const char *a_ = (first); a_; a_ = va_arg(count_, char *)) \
+			n_++;                                                   \
+		va_end(count_);                                                 \
+		(array) = __builtin_alloca((n_ + 1) * sizeof(char *));          \
+		(array)[0] = (char *)(uintptr_t)(first);                        \
+		for (size_t i_ = 1; i_ <= n_; i_++)                             \
+			(array)[i_] = va_arg(arguments, char *);                \
+	} while (0)
+
+/* The environment is ready: one attempt. */
+static int attempt(const char *path, char *const argv[], char *const envp[])
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	if (!exec_pinnable(AT_FDCWD, m.path, 0))
+		return fail(EPERM);
+	return next()->execve(m.path, argv, envp);
+}
+
+static int run(const char *path, char *const argv[], char *const envp[])
+{
+	EXEC_ENV(e, envp);
+	return attempt(path, argv, e.envp);
+}
+
+int wrap_execve(const char *path, char *const argv[], char *const envp[])
+{
+	return run(path, argv, envp);
+}
+
+int wrap_execv(const char *path, char *const argv[])
+{
+	return run(path, argv, environ);
+}
+
+int wrap_execl(const char *path, const char *argument, ...)
+{
+	va_list arguments;
+	char **argv;
+
+	va_start(arguments, argument);
+	ARRAY_OF(argv, argument, arguments);
+	va_end(arguments);
+	return run(path, argv, environ);
+}
+
+int wrap_execle(const char *path, const char *argument, ...)
+{
+	va_list arguments;
+	char **argv;
+
+	va_start(arguments, argument);
+	ARRAY_OF(argv, argument, arguments);
+	char **envp = va_arg(arguments, char **);
+	va_end(arguments);
+	return run(path, argv, envp);
+}
+
+int wrap_fexecve(int fd, char *const argv[], char *const envp[])
+{
+	EXEC_ENV(e, envp);
+	if (!exec_pinnable(fd, "", AT_EMPTY_PATH))
+		return fail(EPERM);
+	return next()->fexecve(fd, argv, e.envp);
+}
+
+int wrap_execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags)
+{
+	EXEC_ENV(e, envp);
+	MAPPED(m);
+	MAP(m, dir, path, flags & AT_SYMLINK_NOFOLLOW ? LEAF_NOFOLLOW : LEAF_FOLLOW);
+	if (!exec_pinnable(m.dir, m.path, flags))
+		return fail(EPERM);
+	return next()->execveat(m.dir, m.path, argv, e.envp, flags);
+}
+
+/* --- by PATH --- */
+
+/*
+ * A search through PATH as glibc's execvp does it (posix/execvpe.c): an empty entry is the working directory.
+ */
+struct search {
+	const char *file;
+	size_t file_length;
+	const char *rest; /* of PATH; NULL after its last entry */
+	size_t room;      /* of one candidate */
+};
+
+/* 0 or an errno. */
+static int search_init(struct search *s, const char *file)
+{
+	static const char name[] = "PATH=";
+
+	*s = (struct search){ .file = file, .file_length = strlen(file), .rest = DEFAULT_PATH };
+	if (s->file_length == 0)
+		return ENOENT;
+	if (s->file_length > NAME_MAX)
+		return ENAMETOOLONG;
+	for (char **entry = environ; entry && *entry; entry++) {
+		if (strlen(*entry) >= sizeof(name) - 1 && memcmp(*entry, name, sizeof(name) - 1) == 0) {
+			s->rest = *entry + sizeof(name) - 1;
+			break;
+		}
+	}
+	size_t longest = 0, length = 0;
+	for (const char *p = s->rest; *p; p++) {
+		length = *p == ':' ? 0 : length + 1;
+		if (longest < length && length < PATH_MAX)
+			longest = length;
+	}
+	s->room = longest + 1 + s->file_length + 1;
+	return 0;
+}
+
+/* The next candidate. An entry that no path can begin with is passed over. */
+static bool search_next(struct search *s, char *to)
+{
+	while (s->rest) {
+		const char *entry = s->rest, *end = strchr(entry, ':');
+		size_t length = end ? (size_t)(end - entry) : strlen(entry);
+
+		s->rest = end ? end + 1 : NULL;
+		if (length >= PATH_MAX)
+			continue;
+		memcpy(to, entry, length);
+		if (length > 0)
+			to[length++] = '/';
+		memcpy(to + length, s->file, s->file_length + 1);
+		return true;
+	}
+	return false;
+}
+
+/* A file that is neither a program nor begins with #! is the shell's. */
+static int attempt_or_shell(const char *path, char *const argv[], char *const envp[])
+{
+	size_t count = 0;
+	int result = attempt(path, argv, envp);
+
+	if (errno != ENOEXEC)
+		return result;
+	while (argv[count])
+		count++;
+	char **shell = __builtin_alloca((count + 3) * sizeof(*shell));
+	shell[0] = (char *)(uintptr_t)_PATH_BSHELL;
+	shell[1] = (char *)(uintptr_t)path;
+	shell[2] = NULL;
+	for (size_t i = 1; i <= count; i++)
+		shell[i + 1] = argv[i];
+	return attempt(_PATH_BSHELL, shell, envp);
+}
+
+/* The candidate is not there, or not for us: another may be. */
+static bool goes_on(int error)
+{
+	return error == EACCES || error == ENOENT || error == ESTALE || error == ENOTDIR || error == ENODEV ||
+	       error == ETIMEDOUT;
+}
+
+static int run_by_name(const char *file, char *const argv[], char *const envp[])
+{
+	struct search s;
+	bool denied = false;
+
+	EXEC_ENV(e, envp);
+	if (strchr(file, '/'))
+		return attempt_or_shell(file, argv, e.envp);
+	int error = search_init(&s, file);
+	if (error)
+		return fail(error);
+	char *candidate = __builtin_alloca(s.room);
+	while (search_next(&s, candidate)) {
+		attempt_or_shell(candidate, argv, e.envp);
+		if (!goes_on(errno))
+			return -1;
+		denied = denied || errno == EACCES;
+	}
+	return denied ? fail(EACCES) : -1;
+}
+
+int wrap_execvp(const char *file, char *const argv[])
+{
+	return run_by_name(file, argv, environ);
+}
+
+int wrap_execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	return run_by_name(file, argv, envp);
+}
+
+int wrap_execlp(const char *file, const char *argument, ...)
+{
+	va_list arguments;
+	char **argv;
+
+	va_start(arguments, argument);
+	ARRAY_OF(argv, argument, arguments);
+	va_end(arguments);
+	return run_by_name(file, argv, environ);
+}
+
+/* --- posix_spawn --- */
+
+typedef int spawn_call(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+		       const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]);
+
+/* Everything but the name, and the two calls of libc that start by a path and by a name. */
+struct spawn {
+	spawn_call *by_path;
+	spawn_call *by_name;
+	pid_t *pid;
+	const posix_spawn_file_actions_t *actions;
+	const posix_spawnattr_t *attributes;
+	char *const *argv;
+	char *const *envp;
+};
+
+/*
+ * The child looks the path up after its file actions, which may have changed its directory: what is relative
+ * then is not ours to map. An action that closes our descriptors (closefrom) leaves the new program to take
+ * the pin by its number; until it has done so, a moment after its exec, nothing but this process holds the
+ * pin.
+ */
+static int spawn_path(const struct spawn *s, const char *path)
+{
+	EXEC_ENV(e, s->envp);
+	MAPPED(m);
+	MAP(m, AT_FDCWD, s->actions && path[0] != '/' ? NULL : path, LEAF_FOLLOW);
+	const char *program = m.path ? m.path : path;
+	if (!exec_pinnable(AT_FDCWD, program, 0))
+		return EPERM;
+	return s->by_path(s->pid, program, s->actions, s->attributes, s->argv, e.envp);
+}
+
+static bool is_program(const char *path, bool *moved)
+{
+	struct stat st;
+
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	*moved = m.kind == MAP_MOVED;
+	return sys_fstatat(AT_FDCWD, m.path, &st, 0) == 0 && S_ISREG(st.st_mode) &&
+	       sys_faccessat(AT_FDCWD, m.path, X_OK) == 0;
+}
+
+/*
+ * libc searches in the child. What it will find we can tell beforehand; only a program in a repository is
+ * started by its path instead.
+ */
+static int spawn_name(const struct spawn *s, const char *file)
+{
+	struct search search;
+	bool moved = false, found = false;
+
+	if (!shim_active() || search_init(&search, file) != 0)
+		return s->by_name(s->pid, file, s->actions, s->attributes, s->argv, s->envp);
+	if (strchr(file, '/'))
+		return spawn_path(s, file);
+	char *candidate = __builtin_alloca(search.room);
+	while (!found && search_next(&search, candidate))
+		found = is_program(candidate, &moved);
+	if (found && moved)
+		return spawn_path(s, candidate);
+	if (found && !exec_pinnable(AT_FDCWD, candidate, 0))
+		return EPERM;
+	EXEC_ENV(e, s->envp);
+	return s->by_name(s->pid, file, s->actions, s->attributes, s->argv, e.envp);
+}
+
+int wrap_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+		     const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+	return spawn_path(&(struct spawn){ next()->posix_spawn, next()->posix_spawnp, pid, actions,
+					   attributes, argv, envp },
+			  path);
+}
+
+int wrap_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+		      const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+	return spawn_name(&(struct spawn){ next()->posix_spawn, next()->posix_spawnp, pid, actions,
+					   attributes, argv, envp },
+			  file);
+}
+
+/* The old versions give what execve(2) does not know to the shell. */
+int wrap_posix_spawn_old(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+			 const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+	return spawn_path(&(struct spawn){ next()->posix_spawn_old, next()->posix_spawnp_old, pid, actions,
+					   attributes, argv, envp },
+			  path);
+}
+
+int wrap_posix_spawnp_old(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+			  const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+	return spawn_name(&(struct spawn){ next()->posix_spawn_old, next()->posix_spawnp_old, pid, actions,
+					   attributes, argv, envp },
+			  file);
+}
+
+/*
+ * The path is used in the child, by libc: mapped now, unless it is relative to a directory that another
+ * action may change. A write that is to be refused is refused now: the action could only fail otherwise.
+ */
+int wrap_posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *actions, int fd, const char *path,
+					  int flags, mode_t mode)
+{
+	bool fresh = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+
+	if (path[0] != '/')
+		return next()->posix_spawn_file_actions_addopen(actions, fd, path, flags, mode);
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, (flags & O_NOFOLLOW) || fresh ? LEAF_NOFOLLOW : LEAF_FOLLOW);
+	int error = refuse_open(m.dir, m.path, flags);
+	return error ? error : next()->posix_spawn_file_actions_addopen(actions, fd, m.path, flags, mode);
+}
+
+int wrap_posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path)
+{
+	if (path[0] != '/')
+		return next()->posix_spawn_file_actions_addchdir_np(actions, path);
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->posix_spawn_file_actions_addchdir_np(actions, m.path);
+}
+
+/* --- the shell --- */
+
+/*
+ * libc starts the shell inside libc, with `environ`. Where that lacks what is ours, the shell's first act is
+ * to set it and to begin anew. A command that is longer than one argument may be then (128 KiB) fails with
+ * E2BIG.
+ */
+#define SHELL_COMMAND(text, command)                         \
+	do {                                                 \
+		size_t room_ = exec_shell_room(command);     \
+		(text) = (command);                          \
+		if (room_) {                                 \
+			char *to_ = __builtin_alloca(room_); \
+			exec_shell_write(to_, (command));    \
+			(text) = to_;                        \
+		}                                            \
+	} while (0)
+
+/* The caller waits and holds the pin, until the shell has taken it by its number. */
+int wrap_system(const char *command)
+{
+	const char *text;
+
+	SHELL_COMMAND(text, command);
+	return next()->system(text);
+}
+
+/*
+ * The caller may end at once: descriptors that the shell gets without knowing of them hold the pin until it
+ * has it (exec_pins_sweep()).
+ */
+static FILE *open_pipe(FILE *(*call)(const char *, const char *), const char *command, const char *type)
+{
+	const char *text;
+
+	SHELL_COMMAND(text, command);
+	EXEC_PINS(pins);
+	return call(text, type);
+}
+
+FILE *wrap_popen(const char *command, const char *type)
+{
+	return open_pipe(next()->popen, command, type);
+}
+
+FILE *wrap__IO_popen(const char *command, const char *type)
+{
+	return open_pipe(next()->_IO_popen, command, type);
+}

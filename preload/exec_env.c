@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "preload/exec_env.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/hold.h"
+#include "core/names.h"
+#include "core/preload_list.h"
+#include "core/sys.h"
+#include "preload/exec.h"
+
+/*
+ * hold_pass() puts the descriptors here and up. As others take the lowest free ones, so many free in a row
+ * are the end of them.
+ */
+#define SWEEP_FROM 100
+#define SWEEP_GAP 8
+
+/* A descriptor in decimal and a comma. */
+#define FD_ROOM 11
+
+static const char name_preload[] = "LD_PRELOAD";
+
+/* The variables that are ours to set, in the order in which they are added. */
+enum {
+	VAR_PINS,
+	VAR_FDS,
+	VAR_STRICT,
+	VAR_PRELOAD,
+	VARS
+};
+
+static const char *const var_names[VARS] = { ENV_PINS, ENV_FDS, ENV_STRICT, name_preload };
+
+/* The value if `entry` is NAME=VALUE. */
+static const char *value_of(const char *entry, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < length; i++)
+		if (entry[i] != name[i])
+			return NULL;
+	return entry[length] == '=' ? entry + length + 1 : NULL;
+}
+
+/* The last: that is the one which ld.so goes by. */
+static const char *value_in(char *const envp[], const char *name)
+{
+	const char *found = NULL;
+
+	for (; envp && *envp; envp++) {
+		const char *value = value_of(*envp, name);
+
+		found = value ? value : found;
+	}
+	return found;
+}
+
+/* A descriptor that holds the pin and survives an exec; -1 if there can be none. */
+static int pass_pin(const struct shim_pin *pin)
+{
+	char *path = __builtin_alloca(pin->store_length + 1);
+	struct stat st;
+
+	memcpy(path, pin->snapshot, pin->store_length);
+	path[pin->store_length] = '\0';
+	int store = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (store < 0)
+		return -1;
+	bool ours = sys_fstat(store, &st) == 0 && st.st_dev == pin->store_dev && st.st_ino == pin->store_ino;
+	int fd = ours ? hold_take(store, pin->number) : -1;
+	sys_close(store);
+	if (fd >= 0)
+		fd = hold_pass(fd);
+	return fd >= 0 ? fd : -1;
+}
+
+void exec_pins_take(struct exec_pins *pins)
+{
+	pins->count = shim_active() ? shim.count : 0;
+	for (unsigned i = 0; i < pins->count; i++)
+		pins->fds[i] = shim.pins[i].held ? pass_pin(&shim.pins[i]) : -1;
+}
+
+void exec_pins_drop(struct exec_pins *pins)
+{
+	for (unsigned i = 0; i < pins->count; i++)
+		hold_drop(pins->fds[i]);
+	pins->count = 0;
+}
+
+void exec_env_take(struct exec_env *e, char *const envp[])
+{
+	e->envp = envp;
+	exec_pins_take(&e->pins);
+	if (e->pins.count == 0)
+		return;
+	e->preload = value_in(envp, name_preload);
+	while (envp && envp[e->entries])
+		e->entries++;
+	e->room = (e->entries + VARS + 1) * sizeof(char *);
+	e->room += sizeof(ENV_PINS "=") + strlen(shim.pins_text);
+	e->room += sizeof(ENV_FDS "=") + e->pins.count * FD_ROOM;
+	e->room += sizeof(ENV_STRICT "=1");
+	if (shim.self)
+		e->room += sizeof(name_preload) + preload_list_room(e->preload, shim.self);
+}
+
+/* Appends to a text; returns its end, where there is a zero. */
+static char *add(char *to, const char *text)
+{
+	size_t length = strlen(text);
+
+	memcpy(to, text, length + 1);
+	return to + length;
+}
+
+static char *write_fds(char *to, const struct exec_pins *pins)
+{
+	to = add(to, ENV_FDS "=");
+	for (unsigned i = 0; i < pins->count; i++) {
+		if (i > 0)
+			to = add(to, ",");
+		if (pins->fds[i] < 0)
+			to = add(to, "-");
+		else
+			to += snapshot_number_format((uint64_t)pins->fds[i], to);
+	}
+	return to;
+}
+
+/* The texts of our variables, NULL where one shall not be there. */
+static void write_vars(const struct exec_env *e, char *to, char *vars[VARS])
+{
+	vars[VAR_PINS] = to;
+	to = add(add(to, ENV_PINS "="), shim.pins_text) + 1;
+	vars[VAR_FDS] = to;
+	to = write_fds(to, &e->pins) + 1;
+	vars[VAR_STRICT] = shim.strict ? to : NULL;
+	if (shim.strict)
+		to = add(to, ENV_STRICT "=1") + 1;
+	vars[VAR_PRELOAD] = shim.self ? to : NULL;
+	if (shim.self)
+		preload_list_append(add(add(to, name_preload), "="), e->preload, shim.self);
+}
+
+static int var_of(const char *entry)
+{
+	for (int i = 0; i < VARS; i++)
+		if (value_of(entry, var_names[i]))
+			return i;
+	return VARS;
+}
+
+/* A variable of ours takes the place of the first that has its name; what is not there yet comes last. */
+void exec_env_write(struct exec_env *e, char *room)
+{
+	char **to = (char **)(void *)room;
+	char *vars[VARS];
+
+	if (e->pins.count == 0)
+		return;
+	write_vars(e, room + (e->entries + VARS + 1) * sizeof(char *), vars);
+	for (size_t i = 0; i < e->entries; i++) {
+		int var = var_of(e->envp[i]);
+		bool other = var == VARS || (var == VAR_PRELOAD && !shim.self);
+
+		if (other) {
+			*to++ = e->envp[i];
+		} else if (vars[var]) {
+			*to++ = vars[var];
+			vars[var] = NULL;
+		}
+	}
+	for (int i = 0; i < VARS; i++)
+		if (vars[i])
+			*to++ = vars[i];
+	*to = NULL;
+	e->envp = (char **)(void *)room;
+}
+
+void exec_env_drop(struct exec_env *e)
+{
+	exec_pins_drop(&e->pins);
+}
+
+void exec_pins_sweep(int store, uint64_t number)
+{
+	char name[STORE_NAME_ROOM];
+	struct stat named, open;
+
+	pin_name(number, name);
+	if (sys_fstatat(store, name, &named, AT_SYMLINK_NOFOLLOW) != 0)
+		return;
+	for (int fd = SWEEP_FROM, gap = 0; gap < SWEEP_GAP; fd++) {
+		if (sys_fstat(fd, &open) != 0) {
+			gap++;
+			continue;
+		}
+		gap = 0;
+		if (open.st_dev == named.st_dev && open.st_ino == named.st_ino)
+			sys_close(fd);
+	}
+}
+
+/* One word for sh: 'TEXT', each ' of it as '\''. */
+static size_t quoted_length(const char *text)
+{
+	size_t length = 2;
+
+	for (; *text; text++)
+		length += *text == '\'' ? 4 : 1;
+	return length;
+}
+
+static char *add_quoted(char *to, const char *text)
+{
+	*to++ = '\'';
+	for (; *text; text++) {
+		if (*text == '\'')
+			to = add(to, "'\\''");
+		else
+			*to++ = *text;
+	}
+	return add(to, "'");
+}
+
+static const char shell_export[] = "export ";
+static const char shell_exec[] = "; exec /bin/sh -c -- ";
+static const char shell_name[] = " sh"; /* what it calls itself in messages */
+
+static bool is_equal(const char *left, const char *right)
+{
+	size_t length = strlen(right);
+
+	return left && strlen(left) == length && memcmp(left, right, length) == 0;
+}
+
+static bool environ_is_whole(void)
+{
+	const char *strict = value_in(environ, ENV_STRICT);
+
+	return is_equal(value_in(environ, ENV_PINS), shim.pins_text) &&
+	       (!shim.strict || is_equal(strict, "1")) &&
+	       (!shim.self || preload_list_has(value_in(environ, name_preload), shim.self));
+}
+
+size_t exec_shell_room(const char *command)
+{
+	if (!command || !shim_active() || environ_is_whole())
+		return 0;
+	size_t room = sizeof(shell_export) + sizeof(shell_exec) + sizeof(shell_name) + quoted_length(command);
+	room += sizeof(ENV_PINS "= ") + quoted_length(shim.pins_text);
+	room += sizeof(ENV_STRICT "=1 ");
+	if (shim.self) {
+		const char *preload = value_in(environ, name_preload);
+
+		/* A list may have quotes in it: fourfold at the worst. */
+		room += sizeof(name_preload) + 2 + 5 * preload_list_room(preload, shim.self);
+	}
+	return room;
+}
+
+void exec_shell_write(char *to, const char *command)
+{
+	to = add_quoted(add(add(to, shell_export), ENV_PINS "="), shim.pins_text);
+	if (shim.strict)
+		to = add(to, " " ENV_STRICT "=1");
+	if (shim.self) {
+		const char *preload = value_in(environ, name_preload);
+		char *list = __builtin_alloca(preload_list_room(preload, shim.self));
+
+		preload_list_append(list, preload, shim.self);
+		to = add_quoted(add(add(add(to, " "), name_preload), "="), list);
+	}
+	to = add_quoted(add(to, shell_exec), command);
+	add(to, shell_name);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * exec_env.h: what a pinned program hands on over an exec, which drops its mappings and may have another
+ * environment.
+ *
+ * The pins go as descriptors that survive the exec, and an environment names them: a copy of the caller's, on
+ * the stack, in which RCU_EXEC_PINS, RCU_EXEC_FDS, RCU_EXEC_STRICT and our entry of LD_PRELOAD are what this
+ * process knew at its own start. The new program's shim (state.c) maps the descriptors and closes them before
+ * any code of the program runs.
+ *
+ *     EXEC_ENV(e, envp);
+ *     return next()->execve(path, argv, e.envp);
+ *
+ * The descriptors are closed at the end of the scope: after an exec that failed, or in the parent after a
+ * posix_spawn. Nothing is written but the caller's stack, so a vfork child may do this; errno is kept.
+ */
+#ifndef PRELOAD_EXEC_ENV_H
+#define PRELOAD_EXEC_ENV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "preload/state.h"
+
+/* The pins of this process as descriptors that survive an exec; -1 where there is none. */
+struct exec_pins {
+	unsigned count;
+	int fds[SHIM_PINS_MAX];
+};
+
+struct exec_env {
+	char *const *envp;   /* what to hand on; the caller's own where nothing is pinned */
+	size_t room;         /* of exec_env_write() */
+	size_t entries;      /* of the caller's environment */
+	const char *preload; /* its LD_PRELOAD; NULL if it has none */
+	struct exec_pins pins;
+};
+
+#define EXEC_PINS(p)                                                         \
+	__attribute__((cleanup(exec_pins_drop))) struct exec_pins p = { 0 }; \
+	exec_pins_take(&(p))
+
+#define EXEC_ENV(e, environment)                                           \
+	__attribute__((cleanup(exec_env_drop))) struct exec_env e = { 0 }; \
+	exec_env_take(&(e), (environment));                                \
+	exec_env_write(&(e), __builtin_alloca((e).room))
+
+/*
+ * Takes each held pin once more, by its number, and clears FD_CLOEXEC. Where that fails (no descriptor left;
+ * the snapshot was reclaimed by force) there is no descriptor, and the new program tries by itself.
+ */
+void exec_pins_take(struct exec_pins *pins);
+void exec_pins_drop(struct exec_pins *pins);
+
+/* envp may be NULL. */
+void exec_env_take(struct exec_env *e, char *const envp[]);
+void exec_env_write(struct exec_env *e, char *room);
+void exec_env_drop(struct exec_env *e);
+
+/*
+ * The command for `sh -c` that sets what libc's own environment lacks and then becomes `command`: for
+ * system(3) and popen(3), which hand on `environ`. exec_shell_room() is 0 where `environ` is as it should be.
+ */
+size_t exec_shell_room(const char *command);
+void exec_shell_write(char *to, const char *command);
+
+/*
+ * False where, under --strict, the file would run without the shim: static, for another loader, set-id or
+ * with capabilities, not readable; of a script, its interpreter. True where execve(2) fails by itself.
+ * `flags`: those of execveat(2).
+ */
+bool exec_pinnable(int dir, const char *path, int flags);
+
+#endif
