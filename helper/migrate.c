@@ -1,2 +1,661 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/migrate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "helper/alloc.h"
+#include "helper/meta.h"
+#include "helper/pin.h"
+#include "helper/snapshot/storage.h"
+#include "helper/trust.h"
+#include "helper/walk.h"
+
+#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+#define SCRATCH_ROOM 48 /* our names beside a location: a location's own may have 255 bytes already */
+
+static bool same_inode(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* A name beside the location that nobody else has; only our own journal makes it known. */
+static void scratch_name(char *to)
+{
+	uint64_t random = 0;
+
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		random = (uint64_t)getpid();
+	snprintf(to, SCRATCH_ROOM, ".rcu-repo-%016jx", (uintmax_t)random);
+}
+
+/* ---- a location as (parent, name) ---- */
+
+struct place {
+	int parent; /* the directory that it is an entry of; -1: not there yet */
+	char *parent_path;
+	char *name;
+};
+
+static void place_release(struct place *place)
+{
+	if (place->parent >= 0)
+		close(place->parent);
+	free(place->parent_path);
+	free(place->name);
+}
+
+/* Splits `location`; slashes behind it are nothing (P5). */
+static int place_open(struct place *place, const char *location, struct err *err)
+{
+	char *path = alloc_copy(location), *slash;
+
+	for (size_t length = strlen(path); length > 1 && path[length - 1] == '/'; length--)
+		path[length - 1] = '\0';
+	slash = strrchr(path, '/');
+	*place = (struct place){ .parent = -1 };
+	if (path[0] != '/' || slash[1] == '\0' || strcmp(slash + 1, ".") == 0 ||
+	    strcmp(slash + 1, "..") == 0) {
+		free(path);
+		return err_fail(err, STATUS_USAGE, location, "cannot be the location of a repository");
+	}
+	place->name = alloc_copy(slash + 1);
+	slash[slash == path ? 1 : 0] = '\0';
+	place->parent_path = path;
+	place->parent = open(path, DIR_FLAGS);
+	if (place->parent < 0 && errno != ENOENT)
+		return err_errno(err, STATUS_FAILED, location, "%s", path);
+	return 0;
+}
+
+/* ---- refusals ---- */
+
+/* One line of /proc/self/mountinfo: the mount point (field 5, proc(5)) with its \ooo undone, in place. */
+static char *mount_point(char *line)
+{
+	char *at = line, *to;
+
+	for (int field = 1; field < 5; field++) {
+		at = strchr(at, ' ');
+		if (at == NULL)
+			return NULL;
+		at++;
+	}
+	at[strcspn(at, " \n")] = '\0';
+	char *point = to = at;
+	while (*at != '\0') {
+		if (at[0] == '\\' && at[1] != '\0' && at[2] != '\0' && at[3] != '\0') {
+			*to++ = (char)((at[1] - '0') * 64 + (at[2] - '0') * 8 + (at[3] - '0'));
+			at += 4;
+		} else {
+			*to++ = *at++;
+		}
+	}
+	*to = '\0';
+	return point;
+}
+
+/* A mount at or below the location would be emptied or hidden (P1): the kernel moves no mounts. */
+static int mounts_check(const char *location, const char *canonical, struct err *err)
+{
+	const size_t length = strlen(canonical);
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL;
+	size_t room = 0;
+	int result = 0;
+
+	if (file == NULL)
+		return err_errno(err, STATUS_FAILED, location,
+				 "cannot tell what is mounted: /proc/self/mountinfo");
+	while (result == 0 && getline(&line, &room, file) > 0) {
+		const char *point = mount_point(line);
+		if (point == NULL || strncmp(point, canonical, length) != 0)
+			continue;
+		if (point[length] == '\0')
+			result = err_fail(err, STATUS_USAGE, location,
+					  "is a mount point: it cannot be exchanged for a link");
+		else if (point[length] == '/')
+			result = err_fail(err, STATUS_USAGE, location, "%s is mounted inside it", point);
+	}
+	free(line);
+	fclose(file);
+	return result;
+}
+
+/* The same from the kernel's own mark (statx(2), Linux 5.8): right also where mountinfo shows another root. */
+static int mount_root_check(const char *location, const struct place *place, struct err *err)
+{
+	struct statx stx;
+
+	if (statx(place->parent, place->name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &stx) != 0)
+		return err_errno(err, STATUS_FAILED, location, "stat");
+	if ((stx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0 &&
+	    (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
+		return err_fail(err, STATUS_USAGE, location,
+				"is a mount point: it cannot be exchanged for a link");
+	return 0;
+}
+
+/* Goes along `path` through all links as far as there is something; what is not there yet stays in walk->rest. */
+static int walk_existing(struct walk *walk, const char *path)
+{
+	struct stat st;
+	char *name;
+	int result = walk_start(walk, path);
+
+	while (result == 0 && (name = walk_next(walk)) != NULL) {
+		if (fstatat(walk->dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+			char *rest = alloc_printf("%s%s%s", name, walk->rest[0] == '\0' ? "" : "/",
+						  walk->rest);
+			result = errno == ENOENT ? 0 : -1;
+			free(walk->rest);
+			free(name);
+			walk->rest = rest;
+			return result;
+		}
+		if (S_ISLNK(st.st_mode)) {
+			char *target = walk_target(walk, name);
+			result = target == NULL ? -1 : walk_follow(walk, target);
+			free(target);
+		} else {
+			result = walk_enter(walk, name);
+		}
+		free(name);
+	}
+	return result;
+}
+
+/*
+ * Is the directory `dir`, or one that it is in, the directory `outer`? By identity, so bind mounts and links do not
+ * deceive. 1, 0, -1.
+ */
+static int is_inside(int dir, const struct stat *outer)
+{
+	struct stat here, last = { .st_ino = 0 };
+	int at = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), result = -1;
+
+	while (at >= 0 && fstat(at, &here) == 0) {
+		if (same_inode(&here, outer))
+			result = 1;
+		else if (same_inode(&here, &last))
+			result = 0; /* the root */
+		if (result >= 0)
+			break;
+		last = here;
+		int up = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		close(at);
+		at = up;
+	}
+	if (at >= 0)
+		close(at);
+	return result;
+}
+
+/* Does the path `outer` (not there yet, both below one directory) hold `inner`, or are they one? */
+static bool is_prefix(const char *outer, const char *inner)
+{
+	const size_t length = strlen(outer);
+
+	return strncmp(outer, inner, length) == 0 && (inner[length] == '\0' || inner[length] == '/');
+}
+
+/* Neither may be in the other, nor be the other (P2). Both may be missing still, in part or altogether. */
+static int inside_check(const struct repo *repo, const struct walk *location, const struct walk *store,
+			struct err *err)
+{
+	struct stat location_st, store_st;
+	const bool location_whole = location->rest[0] == '\0', store_whole = store->rest[0] == '\0';
+	int store_in = 0, location_in = 0;
+
+	if (fstat(location->dir, &location_st) != 0 || fstat(store->dir, &store_st) != 0)
+		return err_errno(err, STATUS_FAILED, repo->location, "stat");
+	if (location_whole)
+		store_in = is_inside(store->dir, &location_st);
+	else if (!store_whole && same_inode(&location_st, &store_st))
+		store_in = is_prefix(location->rest, store->rest);
+	if (store_whole)
+		location_in = is_inside(location->dir, &store_st);
+	else if (!location_whole && same_inode(&location_st, &store_st))
+		location_in = is_prefix(store->rest, location->rest);
+	if (store_in < 0 || location_in < 0)
+		return err_errno(err, STATUS_FAILED, repo->location, "cannot be compared with %s",
+				 repo->store);
+	if (store_in > 0)
+		return err_fail(err, STATUS_USAGE, repo->location, "the store %s is inside the location",
+				repo->store);
+	if (location_in > 0)
+		return err_fail(err, STATUS_USAGE, repo->location, "the location is inside the store %s",
+				repo->store);
+	return 0;
+}
+
+static int nesting_check(const struct repo *repo, const struct place *place, enum location_state state,
+			 struct err *err)
+{
+	/* A link that leads into the store is outside of it where its own name is. */
+	struct walk location, store = { .dir = -1 };
+	int result = -1;
+
+	if (walk_existing(&location, state == LOCATION_LINKED ? place->parent_path : repo->location) != 0)
+		err_errno(err, STATUS_FAILED, repo->location, "cannot be looked up");
+	else if (walk_existing(&store, repo->store) != 0)
+		err_errno(err, STATUS_FAILED, repo->store, "cannot be looked up");
+	else if (state != LOCATION_LINKED)
+		result = inside_check(repo, &location, &store, err);
+	else {
+		struct stat st;
+		int in = fstat(store.dir, &st) == 0 && store.rest[0] == '\0' ? is_inside(location.dir, &st)
+									     : 0;
+		result = in <= 0 ? in
+				 : err_fail(err, STATUS_USAGE, repo->location,
+					    "the location is inside the store %s", repo->store);
+	}
+	walk_release(&location);
+	if (store.at != NULL)
+		walk_release(&store);
+	return result;
+}
+
+/* P25: data that exists once. Portage's excludes keep these out of every sync, so the new tree would not have them. */
+static int excluded_check(const struct repo *repo, const struct place *place, struct err *err)
+{
+	static const char *const excluded[] = { "distfiles", "local", "packages" };
+	struct stat st;
+
+	if (!repo->from_portage)
+		return 0;
+	for (size_t i = 0; i < sizeof(excluded) / sizeof(excluded[0]); i++) {
+		char *name = alloc_printf("%s/%s", place->name, excluded[i]);
+		bool there = fstatat(place->parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+		free(name);
+		if (there)
+			return err_fail(err, STATUS_USAGE, repo->location,
+					"%s/ is in it, which no sync brings: move it elsewhere first",
+					excluded[i]);
+	}
+	return 0;
+}
+
+/* Exchanges a directory and a link beside the location, to see whether this file system can. */
+static int exchange_check(const char *location, const struct place *place, struct err *err)
+{
+	char a[SCRATCH_ROOM], b[SCRATCH_ROOM];
+	int result = 0;
+
+	scratch_name(a);
+	scratch_name(b);
+	if (mkdirat(place->parent, a, 0700) != 0)
+		return err_errno(err, STATUS_FAILED, location, "cannot write to %s", place->parent_path);
+	if (symlinkat("nowhere", place->parent, b) != 0)
+		result = err_errno(err, STATUS_FAILED, location, "cannot write to %s", place->parent_path);
+	else if (renameat2(place->parent, a, place->parent, b, RENAME_EXCHANGE) != 0)
+		result = err_errno(err, STATUS_USAGE, location,
+				   "its file system cannot exchange a directory and a link in one step "
+				   "(renameat2 RENAME_EXCHANGE), so it cannot be migrated without a gap");
+	/* Either name has either kind now. */
+	if (unlinkat(place->parent, a, AT_REMOVEDIR) != 0)
+		unlinkat(place->parent, a, 0);
+	if (unlinkat(place->parent, b, AT_REMOVEDIR) != 0)
+		unlinkat(place->parent, b, 0);
+	return result;
+}
+
+/* Is the link at the location the right one? One that dangles because its store is gone still is. */
+static int link_check(const struct repo *repo, const struct place *place, struct err *err)
+{
+	struct err other = ERR_NONE;
+	struct stat theirs, ours;
+	char target[PATH_MAX], *path, *wanted = alloc_printf("%s/" STORE_LATEST, repo->store);
+	ssize_t length = readlinkat(place->parent, place->name, target, sizeof(target) - 1);
+
+	target[length < 0 ? 0 : length] = '\0';
+	bool right = strcmp(target, wanted) == 0;
+	free(wanted);
+	if (right)
+		return 0;
+	if (pin_find_store(repo->location, &path, &other) != 0) {
+		*err = other;
+		return -1;
+	}
+	right = stat(path, &theirs) == 0 && stat(repo->store, &ours) == 0 && same_inode(&theirs, &ours);
+	if (!right)
+		err_fail(err, STATUS_USAGE, repo->location, "is a link that leads elsewhere, to the store %s",
+			 path);
+	free(path);
+	return right ? 0 : -1;
+}
+
+static int directory_check(const struct repo *repo, const struct place *place, struct err *err)
+{
+	char *canonical = realpath(repo->location, NULL);
+	int result = -1;
+
+	if (canonical == NULL)
+		err_errno(err, STATUS_FAILED, repo->location, "cannot be looked up");
+	else if (mount_root_check(repo->location, place, err) == 0 &&
+		 mounts_check(repo->location, canonical, err) == 0 && excluded_check(repo, place, err) == 0)
+		result = 0;
+	free(canonical);
+	return result;
+}
+
+static int state_find(const struct repo *repo, const struct place *place, enum location_state *state,
+		      struct err *err)
+{
+	struct stat st;
+
+	*state = LOCATION_ABSENT;
+	if (place->parent < 0)
+		return 0;
+	if (fstatat(place->parent, place->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? 0 : err_errno(err, STATUS_FAILED, repo->location, "stat");
+	if (S_ISLNK(st.st_mode)) {
+		*state = LOCATION_LINKED;
+		return link_check(repo, place, err);
+	}
+	*state = LOCATION_DIRECTORY;
+	if (!S_ISDIR(st.st_mode))
+		return err_fail(err, STATUS_USAGE, repo->location, "is a file");
+	return 0;
+}
+
+int migrate_check(const struct repo *repo, enum location_state *state, struct err *err)
+{
+	struct place place;
+	uid_t sync_user;
+	int result = place_open(&place, repo->location, err);
+
+	if (result == 0)
+		result = state_find(repo, &place, state, err);
+	if (result == 0)
+		result = nesting_check(repo, &place, *state, err);
+	if (result == 0 && *state != LOCATION_LINKED)
+		result = trust_user(repo->sync_user, &sync_user, err) != 0
+				 ? -1
+				 : trust_path(place.parent_path, sync_user, err);
+	if (result == 0 && *state == LOCATION_DIRECTORY) {
+		result = directory_check(repo, &place, err);
+		if (result == 0)
+			result = exchange_check(repo->location, &place, err);
+	}
+	place_release(&place);
+	return result;
+}
+
+/* ---- the exchange, and its journal ----
+ *
+ * The journal (STORE_MIGRATION, durable before anything else is done) names the number for the old tree, the name
+ * beside the location that is used on the way, and the location. The steps, and what a crash behind each leaves:
+ *
+ *  1 journal written (migrate_prepare)   the location is as it was. migrate_recover() finds nothing under the name, and
+ *                                        removes the journal. The number is skipped.
+ *  2 link made under that name           the same, with a link to remove.
+ *  3 both exchanged, in one step         the location is the link, never missing; the old tree is whole, under our name.
+ *                                        migrate_recover() goes on with 4.
+ *  4 old tree renamed into snapshots/    the old tree is snapshot M. Nothing is under the name: journal removed.
+ *    (or, from another file system, to   the same; nothing was deleted.
+ *    NAME.before-rcu beside it)
+ *  5 journal removed                     done.
+ *
+ * What is in step 2 or 3 is told apart by looking: a link under our name was not exchanged yet, a directory was. So
+ * one journal text, written once, is enough. Each step is on disk before the next begins.
+ */
+
+struct journal {
+	uint64_t number; /* for the old tree: lower than the first snapshot that replaces it */
+	char name[SCRATCH_ROOM];
+	char *location; /* NULL: there is no journal */
+};
+
+static int journal_write(const struct store *store, const struct journal *journal, struct err *err)
+{
+	/* The location comes last, since it may hold any byte. */
+	char *text = alloc_printf("%ju\n%s\n%s\n", (uintmax_t)journal->number, journal->name,
+				  journal->location);
+	int result = store_write_file(store, STORE_MIGRATION, text, 0644, err);
+
+	free(text);
+	return result;
+}
+
+static bool journal_parse(char *text, struct journal *journal)
+{
+	char *name = strchr(text, '\n'), *location = name == NULL ? NULL : strchr(name + 1, '\n');
+	const size_t length = location == NULL ? 0 : strlen(location + 1);
+
+	if (length < 2 || location[1] != '/' || location[length] != '\n' ||
+	    !snapshot_number_parse(text, (size_t)(name - text), &journal->number))
+		return false;
+	*location = location[length] = '\0';
+	if (strncmp(name + 1, ".rcu-repo-", strlen(".rcu-repo-")) != 0 || strchr(name + 1, '/') != NULL ||
+	    snprintf(journal->name, sizeof(journal->name), "%s", name + 1) >= (int)sizeof(journal->name))
+		return false;
+	journal->location = alloc_copy(location + 1);
+	return true;
+}
+
+static int journal_read(const struct store *store, struct journal *journal, struct err *err)
+{
+	char *text;
+	int result = 0;
+
+	*journal = (struct journal){ .location = NULL };
+	if (store_read_file(store, STORE_MIGRATION, &text, err) != 0)
+		return -1;
+	if (text != NULL && !journal_parse(text, journal))
+		result = err_fail(err, STATUS_FAILED, store->path, STORE_MIGRATION " is damaged");
+	free(text);
+	return result;
+}
+
+static int journal_remove(const struct store *store, struct err *err)
+{
+	if (unlinkat(store->dir, STORE_MIGRATION, 0) != 0 && errno != ENOENT)
+		return err_errno(err, STATUS_FAILED, store->path, STORE_MIGRATION ": unlink");
+	return store_sync_dir(store, STORE_OURS, err);
+}
+
+int migrate_prepare(struct store *store, const struct repo *repo, enum location_state state, struct err *err)
+{
+	struct journal journal = { .location = repo->location };
+
+	if (state != LOCATION_DIRECTORY)
+		return 0;
+	scratch_name(journal.name);
+	if (store_next_number(store, &journal.number, err) != 0)
+		return -1;
+	return journal_write(store, &journal, err);
+}
+
+static char *link_text(const struct store *store)
+{
+	return alloc_printf("%s/" STORE_LATEST, strcmp(store->path, "/") == 0 ? "" : store->path);
+}
+
+/* Where the old tree is on another file system: beside the location, under a name that is free. */
+static int set_beside(const struct place *place, const char *name, char **beside, struct err *err)
+{
+	for (unsigned i = 0; i < 1000; i++) {
+		char *kept = i == 0 ? alloc_printf("%s.before-rcu", place->name)
+				    : alloc_printf("%s.before-rcu.%u", place->name, i);
+		if (renameat2(place->parent, name, place->parent, kept, RENAME_NOREPLACE) == 0) {
+			*beside = alloc_printf("%s/%s", place->parent_path, kept);
+			free(kept);
+			return 0;
+		}
+		free(kept);
+		if (errno == ENAMETOOLONG) {
+			*beside = alloc_printf("%s/%s", place->parent_path, name);
+			return 0;
+		}
+		if (errno != EEXIST)
+			break;
+	}
+	return err_errno(err, STATUS_FAILED, place->parent_path, "%s, the tree that was there: rename", name);
+}
+
+/* Step 4: the old tree, which is a directory under our name now, is kept. */
+static int old_tree_keep(struct store *store, const struct place *place, const struct journal *journal,
+			 char **beside, struct err *err)
+{
+	const struct meta meta = { .published = 0, .retired = time(NULL) };
+	struct err ignored = ERR_NONE;
+	char target[STORE_NAME_ROOM];
+	uint64_t number = journal->number;
+
+	snapshot_name(number, target);
+	if (store_has(store, target)) { /* Portage, which does not know our numbers, took it */
+		if (store_next_number(store, &number, err) != 0)
+			return -1;
+		snapshot_name(number, target);
+	}
+	if (meta_write(store, number, &meta, err) != 0)
+		return -1;
+	if (renameat2(place->parent, journal->name, store->dir, target, RENAME_NOREPLACE) != 0) {
+		const int error = errno;
+		meta_remove(store, number, &ignored);
+		errno = error;
+		if (errno != EXDEV)
+			return err_errno(err, STATUS_FAILED, journal->location,
+					 "the tree that was there, to %s/%s", store->path, target);
+		if (set_beside(place, journal->name, beside, err) != 0)
+			return -1;
+	}
+	if (fsync(place->parent) != 0)
+		return err_errno(err, STATUS_FAILED, place->parent_path, "fsync");
+	return store_sync_dir(store, STORE_SNAPSHOTS, err);
+}
+
+/* Steps 2 and 3. */
+static int exchange(const struct store *store, const struct place *place, const struct journal *journal,
+		    struct err *err)
+{
+	struct err ignored = ERR_NONE;
+	char *text = link_text(store);
+	int result = symlinkat(text, place->parent, journal->name);
+
+	free(text);
+	if (result != 0)
+		return err_errno(err, STATUS_FAILED, journal->location, "cannot write to %s",
+				 place->parent_path);
+	if (renameat2(place->parent, journal->name, place->parent, place->name, RENAME_EXCHANGE) != 0) {
+		err_errno(err, STATUS_FAILED, journal->location, "cannot be exchanged for a link");
+		unlinkat(place->parent, journal->name, 0);
+		journal_remove(store, &ignored);
+		return -1;
+	}
+	return fsync(place->parent) == 0 ? 0 : err_errno(err, STATUS_FAILED, place->parent_path, "fsync");
+}
+
+static int directory_finish(struct store *store, const struct repo *repo, char **beside, struct err *err)
+{
+	struct journal journal;
+	struct place place = { .parent = -1 };
+	struct stat st;
+	int result = journal_read(store, &journal, err);
+
+	if (result == 0 && (journal.location == NULL || strcmp(journal.location, repo->location) != 0))
+		result = err_fail(err, STATUS_FAILED, repo->location, "its migration was not prepared");
+	if (result == 0)
+		result = place_open(&place, repo->location, err);
+	if (result == 0 &&
+	    (fstatat(place.parent, place.name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode)))
+		result = err_fail(err, STATUS_FAILED, repo->location, "is no directory any more");
+	if (result == 0)
+		result = exchange(store, &place, &journal, err);
+	if (result == 0)
+		result = old_tree_keep(store, &place, &journal, beside, err);
+	if (result == 0)
+		result = journal_remove(store, err);
+	place_release(&place);
+	free(journal.location);
+	return result;
+}
+
+/* Makes the link, and the directories that lead to it. */
+static int absent_finish(const struct store *store, const struct repo *repo, struct err *err)
+{
+	struct place place;
+	int result = place_open(&place, repo->location, err);
+
+	if (result == 0 && place.parent < 0) {
+		place.parent = store_make_path(place.parent_path, err);
+		result = place.parent < 0 ? -1 : 0;
+	}
+	if (result == 0) {
+		char *text = link_text(store);
+		result = symlinkat(text, place.parent, place.name);
+		free(text);
+		if (result == 0 && store->durable)
+			result = fsync(place.parent);
+		if (result != 0)
+			err_errno(err, STATUS_FAILED, repo->location, "cannot be made a link");
+	}
+	place_release(&place);
+	return result;
+}
+
+int migrate_finish(struct store *store, const struct repo *repo, enum location_state state, char **beside,
+		   struct err *err)
+{
+	*beside = NULL;
+	switch (state) {
+	case LOCATION_ABSENT:
+		return absent_finish(store, repo, err);
+	case LOCATION_DIRECTORY:
+		return directory_finish(store, repo, beside, err);
+	case LOCATION_LINKED:
+		break;
+	}
+	return 0;
+}
+
+/* What is under our name beside the location: nothing, a link that was not exchanged yet, or the old tree. */
+static int recover_place(struct store *store, const struct place *place, const struct journal *journal,
+			 struct err *err)
+{
+	char *beside = NULL;
+	struct stat st;
+
+	if (place->parent < 0)
+		return 0;
+	if (fstatat(place->parent, journal->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT
+			       ? 0
+			       : err_errno(err, STATUS_FAILED, journal->location, "%s", journal->name);
+	if (S_ISDIR(st.st_mode)) {
+		int result = old_tree_keep(store, place, journal, &beside, err);
+		free(beside);
+		return result;
+	}
+	if (S_ISLNK(st.st_mode) && unlinkat(place->parent, journal->name, 0) != 0)
+		return err_errno(err, STATUS_FAILED, journal->location, "%s: unlink", journal->name);
+	return 0;
+}
+
+int migrate_recover(struct store *store, struct err *err)
+{
+	struct journal journal;
+	struct place place;
+
+	if (journal_read(store, &journal, err) != 0)
+		return -1;
+	if (journal.location == NULL)
+		return 0;
+	int result = place_open(&place, journal.location, err);
+	if (result == 0)
+		result = recover_place(store, &place, &journal, err);
+	if (result == 0)
+		result = journal_remove(store, err);
+	place_release(&place);
+	free(journal.location);
+	return result;
+}

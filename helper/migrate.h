@@ -24,13 +24,27 @@ enum location_state {
  * Looks at LOCATION and refuses (STATUS_USAGE), before anything is made, what could lose data: a mount point,
  * mounts inside it, a store inside the location, a location inside the store, a link elsewhere, a file; for a
  * repository with Portage's excludes a location with distfiles/, packages/ or local/ in it (the new tree
- * would not have them: P25); a file system without RENAME_EXCHANGE.
+ * would not have them: P25); a file system without RENAME_EXCHANGE; a place that others may write to
+ * (trust_path()).
  */
 int migrate_check(const struct repo *repo, enum location_state *state, struct err *err);
 
-/* Under the lock, after the first publish: make or exchange the link; the old tree becomes a retired
- * snapshot. Safe to call when there is nothing to do. */
-int migrate_finish(struct store *store, const struct repo *repo, enum location_state state, struct err *err);
+/*
+ * Under the lock, before the first publish: where the location is a directory, takes the number for the tree that is
+ * in it (lower than that of its successor) and opens the journal. Nothing for the other states. What follows may fail:
+ * the journal is then ended by the next store_lock().
+ *
+ *     migrate_check();  store_lock();  stage, fetch ...;  migrate_prepare();  publish();  migrate_finish();
+ */
+int migrate_prepare(struct store *store, const struct repo *repo, enum location_state state, struct err *err);
+
+/*
+ * Under the lock, after publish(): make or exchange the link; the old tree becomes a retired snapshot. Where it is on
+ * another file system than the store it stays beside the location, and *beside is its path, for a note (the caller
+ * frees it; NULL otherwise). Safe to call when there is nothing to do.
+ */
+int migrate_finish(struct store *store, const struct repo *repo, enum location_state state, char **beside,
+		   struct err *err);
 
 /* Part of store_lock(): ends what a crash interrupted. */
 int migrate_recover(struct store *store, struct err *err);

@@ -33,11 +33,11 @@ static int give(const struct store *store, int fd)
 /* ---- opening ---- */
 
 /*
- * Opens the directory `path`, making what is missing. What is there was accepted by trust_path() and cannot be
- * exchanged any more; below it each directory is made and entered by descriptor, so that nobody who makes the
- * same name first can lead us away: the caller's second trust_path() refuses what they made.
+ * What is there was accepted by trust_path() and cannot be exchanged any more; below it each directory is made and
+ * entered by descriptor, so that nobody who makes the same name first can lead us away: a second trust_path() refuses
+ * what they made.
  */
-static int open_making(const char *path, struct err *err)
+int store_make_path(const char *path, struct err *err)
 {
 	char *text = alloc_copy(path), *end = text + strlen(text);
 	int dir;
@@ -61,7 +61,7 @@ static int open_making(const char *path, struct err *err)
 		dir = next;
 	}
 	if (dir < 0)
-		err_errno(err, STATUS_FAILED, path, "cannot open the store");
+		err_errno(err, STATUS_FAILED, path, "cannot be opened or made");
 	free(text);
 	return dir;
 }
@@ -133,7 +133,7 @@ static int store_open_change(struct store *store, const char *path, struct err *
 {
 	if (trust_path(path, store->sync_user, err) != 0)
 		return -1;
-	store->dir = open_making(path, err);
+	store->dir = store_make_path(path, err);
 	return store->dir < 0 ? -1 : trust_path(path, store->sync_user, err);
 }
 

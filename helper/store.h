@@ -39,18 +39,18 @@
 struct storage;
 
 struct store {
-	char *path;   /* canonical and absolute */
-	int dir;      /* STORE, O_RDONLY | O_DIRECTORY | O_CLOEXEC */
-	int lock;     /* -1: not held */
-	bool durable; /* what is published is on disk first */
+	char *path;      /* canonical and absolute */
+	int dir;         /* STORE, O_RDONLY | O_DIRECTORY | O_CLOEXEC */
+	int lock;        /* -1: not held */
+	bool durable;    /* what is published is on disk first */
 	uid_t sync_user; /* may write to the store, too; (uid_t)-1: nobody. Set it before store_open() */
 	uid_t uid;       /* of STORE: what root makes below it is given to them, so that they can go on */
 	gid_t gid;
 	const struct storage *storage;
 };
 
-#define STORE_CLOSED                                            \
-	{                                                       \
+#define STORE_CLOSED                                           \
+	{                                                      \
 		.dir = -1, .lock = -1, .sync_user = (uid_t)-1, \
 	}
 
@@ -65,6 +65,12 @@ enum store_use {
  */
 int store_open(struct store *store, const char *path, enum store_use use, bool durable, struct err *err);
 void store_close(struct store *store); /* gives the lock back, too */
+
+/*
+ * Opens the directory `path`, making what is missing of it (0755, each entry on disk before what is in it). The way
+ * there was accepted by trust_path(). Also for the way to a location.
+ */
+int store_make_path(const char *path, struct err *err);
 
 /* What latest names: *number, or 0 where there is no latest. A latest of another form is an error. */
 int store_latest(const struct store *store, uint64_t *number, struct err *err);
