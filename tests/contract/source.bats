@@ -1,0 +1,148 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The rules of HACKING.md that a machine can judge.
+
+load ../lib
+
+setup() {
+	lib_init
+	cd "$RCU_SRC"
+	ODD=$T/odd
+}
+teardown() { lib_done; }
+
+# What we wrote ourselves: not what autoreconf made, nor a build inside the source tree
+sources() {
+	find core preload helper man tests bench .ci -type f ! -name '*.o' ! -name '*.lo' ! -name '*.a' ! -name '*.la' \
+		! -path '*/.libs/*' ! -path '*/.deps/*' ! -name '.dirstamp' ! -name '*.log' ! -name '*.trs' |
+		while read -r file; do
+			# what was compiled beside its source
+			[ "$(head -c 4 "$file" | tr -d '\0')" = $'\177ELF' ] || echo "$file"
+		done
+	find build-aux -name '*.awk'
+	ls configure.ac Makefile.am bootstrap build-aux/tap-run build-aux/test-totals ./*.md
+	find . -maxdepth 1 -name .gitignore -o -maxdepth 1 -name .clang-format
+}
+
+c_sources() { find core preload helper -name '*.[ch]'; }
+
+# without comments, strings and characters: what is said about strcpy is no call of it
+code() {
+	awk '{ text = text $0 "\n" }
+	END {
+		while (match(text, /\/\*|\/\/|"|'\''/)) {
+			printf "%s", substr(text, 1, RSTART - 1)
+			mark = substr(text, RSTART, RLENGTH)
+			text = substr(text, RSTART + RLENGTH)
+			if (mark == "/*")
+				skip = index(text, "*/") + 1
+			else if (mark == "//")
+				skip = index(text, "\n") - 1
+			else
+				for (skip = 1; (c = substr(text, skip, 1)) != mark && c != ""; skip++)
+					if (c == "\\")
+						skip++
+			skipped = substr(text, 1, skip)
+			gsub(/[^\n]/, "", skipped)
+			printf " %s", skipped
+			text = substr(text, skip + 1)
+		}
+		printf "%s", text
+	}' "$1"
+}
+
+# none_in WHAT: nothing was written to $ODD
+none_in() {
+	if [ -s "$ODD" ]; then
+		echo "$1:"
+		cat "$ODD"
+		return 1
+	fi
+}
+
+@test "every file says its licence" {
+	local file
+	[ "$(sources | wc -l)" -ge 80 ]
+	sources | while read -r file; do
+		head -n 5 "$file" | grep -q 'SPDX-License-Identifier: LGPL-2.1-or-later' || echo "$file"
+	done >"$ODD"
+	none_in "no SPDX line"
+}
+
+@test "no function is longer than 120 lines, few than 60" {
+	c_sources | grep '\.c$' | xargs awk -f build-aux/function-lengths.awk >"$T/lengths"
+	[ "$(wc -l <"$T/lengths")" -ge 200 ]
+	# every body that there is was measured
+	[ "$(wc -l <"$T/lengths")" = "$(c_sources | grep '\.c$' | xargs cat | grep -c '^{$')" ]
+	awk '$1 > 60' "$T/lengths" | sort -rn | sed 's/^/# longer than 60 lines: /' >&3
+	awk '$1 > 120' "$T/lengths" >"$ODD"
+	none_in "longer than 120 lines"
+}
+
+@test "what is banned does not occur" {
+	local file
+	c_sources | while read -r file; do
+		code "$file" | grep -nwE '(strcpy|strcat|sprintf|vsprintf|gets|strtok|tmpnam|mktemp|alloca|system) *\(' |
+			sed "s|^|$file:|"
+	done | grep -v '^preload/[a-z_]*\.c:.*next()->' >"$ODD" || :
+	none_in "banned functions"
+}
+
+@test "the shim neither allocates, nor prints, nor exits, nor locks" {
+	skip_unless_command nm
+	local shim=$RCU_BUILD/preload/.libs/librcu-exec.so
+	nm -D --undefined-only "$shim" | awk '{ print $2 }' | sed 's/@.*//' >"$T/imports"
+	grep -xE '(m|c|re)alloc|free|v?f?printf|puts|_?exit|abort|pthread_.*|__tls_get_addr|__stack_chk_fail' "$T/imports" \
+		>"$ODD" || :
+	none_in "imports of the shim"
+	readelf -d "$shim" | grep NEEDED >"$ODD" || :
+	none_in "libraries that the shim needs"
+	readelf -lW "$shim" | grep -w TLS >"$ODD" || :
+	none_in "thread-local storage in the shim"
+}
+
+@test "core includes nothing that does I/O, but for sys.h and hold" {
+	grep -nE '^#include' core/*.[ch] | grep -vE '^core/(sys\.h|hold\.[ch]):' |
+		grep -vE '<(std(bool|def|int)|string|errno|limits|elf)\.h>|"core/[a-z_]+\.h"' >"$ODD" || :
+	none_in "includes of core"
+	grep -nE '^#include "core/(sys|hold)\.h"' core/*.[ch] | grep -vE '^core/hold\.c:' >"$ODD" || :
+	none_in "users of sys.h and hold.h in core"
+}
+
+@test "preload includes core and itself, helper core and itself, core itself" {
+	grep -nE '^#include "' core/*.[ch] | grep -v '"core/' >"$ODD" || :
+	grep -nE '^#include "' preload/*.[ch] | grep -vE '"(core|preload)/' >>"$ODD" || :
+	find helper -name '*.[ch]' -exec grep -nE '^#include "' {} + | grep -vE '"(core|helper)/|"config\.h"' >>"$ODD" || :
+	none_in "includes across the borders"
+}
+
+@test "only mains, and what command files are made of, print or exit" {
+	local file
+	find helper -name '*.c' | grep -vE '/(cmd-[a-z]+|command|session|rcu-repo|rcu-exec|err|alloc|options|table)\.c$' |
+		while read -r file; do
+			code "$file" | grep -nwE '(printf|puts|putchar|fputs|fprintf|perror|warn|note|err_print|exit|_exit|abort) *\(' |
+				sed "s|^|$file:|"
+		done >"$ODD"
+	none_in "printing or ending in library files"
+}
+
+@test "no symbol of ours begins with rcu_, urcu_ or cds_" {
+	skip_unless_command nm
+	local object
+	for object in "$RCU_BUILD"/helper/libhelper.a "$RCU_BUILD"/core/libcore.a "$RCU_BUILD"/helper/rcu-repo \
+		"$RCU_BUILD"/helper/rcu-exec "$RCU_BUILD"/preload/.libs/librcu-exec.so; do
+		nm --defined-only "$object" | awk 'NF == 3 { print $3 }' >"$T/symbols"
+		[ -s "$T/symbols" ]
+		grep -E '^_*(rcu|urcu|cds)_' "$T/symbols" | sed "s|^|${object##*/}: |" >>"$ODD" || :
+	done
+	none_in "symbols in liburcu's name space"
+	# names that leave no symbol: types, macros, members
+	c_sources | xargs grep -nwE '(rcu|urcu|cds|RCU|URCU|CDS)_[A-Za-z0-9_]+' |
+		grep -vwE 'RCU_(EXEC|REPO)_[A-Z]+' >"$ODD" || :
+	none_in "names in liburcu's name space"
+}
+
+@test "nothing is left for later" {
+	sources | grep -v '^tests/contract/' | xargs grep -nwE 'TODO|FIXME|XXX' >"$ODD" || :
+	none_in "notes of things undone"
+}
