@@ -153,7 +153,7 @@ static char *begin_section(struct source *source, char *to, const char *name, si
 		bad_line(source, "the section is there twice");
 	free(where);
 	free(copy);
-	return again ? NULL : strcpy(to, "[s]\n");
+	return again ? NULL : memcpy(to, "[s]\n", sizeof("[s]\n"));
 }
 
 static char *begin_line(struct source *source, char *to, size_t room)

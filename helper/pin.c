@@ -177,7 +177,7 @@ static int pin_missing(const struct store *store, const char *location, uint64_t
 	if (!snapshot_there(store, number))
 		return err_fail(err, STATUS_FAILED, location,
 				"snapshot %ju, which " STORE_LATEST " names, is missing", (uintmax_t)number);
-	strcpy(dead + pin_name(number, dead), PIN_DEAD);
+	memcpy(dead + pin_name(number, dead), PIN_DEAD, sizeof(PIN_DEAD));
 	if (store_has(store, dead))
 		return err_fail(err, STATUS_FAILED, location, "snapshot %ju is being reclaimed",
 				(uintmax_t)number);

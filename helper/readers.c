@@ -213,7 +213,7 @@ static char *command_of(const struct process *process)
 	for (size_t i = 0; i < length; i++) {
 		const unsigned char c = text[i] ? (unsigned char)text[i] : ' ';
 
-		to += sprintf(to, c < 0x20 || c == 0x7f ? "\\x%02X" : "%c", c);
+		to += snprintf(to, sizeof("\\x00"), c < 0x20 || c == 0x7f ? "\\x%02X" : "%c", c);
 	}
 	*to = '\0';
 	return shown;

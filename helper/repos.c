@@ -80,7 +80,7 @@ static void path_tidy_root(char *path)
 {
 	path_tidy(path);
 	if (strcmp(path, "/") != 0)
-		strcat(path, "/");
+		memcpy(path + strlen(path), "/", sizeof("/"));
 }
 
 static bool path_has_dots(const char *path)

@@ -82,7 +82,7 @@ none_in() {
 @test "what is banned does not occur" {
 	local file
 	c_sources | while read -r file; do
-		code "$file" | grep -nwE '(strcpy|strcat|sprintf|vsprintf|gets|strtok|tmpnam|mktemp|alloca|system) *\(' |
+		code "$file" | grep -nE '\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|tmpnam|mktemp|alloca|system) *\(' |
 			sed "s|^|$file:|"
 	done | grep -v '^preload/[a-z_]*\.c:.*next()->' >"$ODD" || :
 	none_in "banned functions"
@@ -118,9 +118,9 @@ none_in() {
 
 @test "only mains, and what command files are made of, print or exit" {
 	local file
-	find helper -name '*.c' | grep -vE '/(cmd-[a-z]+|command|session|rcu-repo|rcu-exec|err|alloc|options|table)\.c$' |
+	find helper -name '*.c' | grep -vE '/(cmd-[a-z]+|command|session|aside|rcu-repo|rcu-exec|err|alloc|options|table)\.c$' |
 		while read -r file; do
-			code "$file" | grep -nwE '(printf|puts|putchar|fputs|fprintf|perror|warn|note|err_print|exit|_exit|abort) *\(' |
+			code "$file" | grep -nE '\b(printf|puts|putchar|fputs|fprintf|perror|warn|note|err_print|exit|abort) *\(' |
 				sed "s|^|$file:|"
 		done >"$ODD"
 	none_in "printing or ending in library files"
@@ -137,8 +137,8 @@ none_in() {
 	done
 	none_in "symbols in liburcu's name space"
 	# names that leave no symbol: types, macros, members
-	c_sources | xargs grep -nwE '(rcu|urcu|cds|RCU|URCU|CDS)_[A-Za-z0-9_]+' |
-		grep -vwE 'RCU_(EXEC|REPO)_[A-Z]+' >"$ODD" || :
+	c_sources | xargs grep -noE '\b(rcu|urcu|cds|RCU|URCU|CDS)_[A-Za-z0-9_]+' |
+		grep -vE ':RCU_(EXEC|REPO)_' >"$ODD" || :
 	none_in "names in liburcu's name space"
 }
 
