@@ -153,7 +153,9 @@ same() {
 	local name
 	grep -ohE 'getenv\("[A-Z_]+"\)|environment\("[A-Z_]+"|define ENV_[A-Z]+[^"]*"[A-Z_]+"' \
 		"$RCU_SRC"/helper/*.c "$RCU_SRC"/helper/*.h "$RCU_SRC"/core/*.h |
-		grep -oE '"[A-Z_]+"' | tr -d '"' | sort -u >"$T/code"
+		grep -oE '"[A-Z_]+"' | tr -d '"' >"$T/names"
+	grep -ohE '"RCU_[A-Z_]+=' "$RCU_SRC"/preload/*.c "$RCU_SRC"/helper/*.c | tr -d '"=' >>"$T/names"
+	sort -u "$T/names" >"$T/code"
 	[ "$(wc -l <"$T/code")" -ge 5 ]
 	while read -r name; do
 		grep -qE "^\.(It )?Ev .*\b$name\b" "$MAN"/*.[1-8] || { echo "no page has $name"; return 1; }
