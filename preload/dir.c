@@ -78,6 +78,15 @@ static int glob_lstat(const char *path, struct stat *st)
 	return wrap___lxstat(STAT_VERSION, path, st);
 }
 
+/*
+ * The old version has gl_stat for both, also where on its own it does not follow: a name that is a dangling link is there. A link
+ * that leads nowhere is no directory, which is all else that it wants to know.
+ */
+static int glob_stat_old(const char *path, struct stat *st)
+{
+	return glob_stat(path, st) == 0 ? 0 : glob_lstat(path, st);
+}
+
 static int glob_stat64(const char *path, struct stat64 *st)
 {
 	return wrap___xstat64(STAT_VERSION, path, st);
@@ -88,11 +97,16 @@ static int glob_lstat64(const char *path, struct stat64 *st)
 	return wrap___lxstat64(STAT_VERSION, path, st);
 }
 
+static int glob_stat64_old(const char *path, struct stat64 *st)
+{
+	return glob_stat64(path, st) == 0 ? 0 : glob_lstat64(path, st);
+}
+
 typedef int glob_call(const char *, int, int (*)(const char *, int), glob_t *);
 typedef int glob64_call(const char *, int, int (*)(const char *, int), glob64_t *);
 
-static int glob_pinned(glob_call *call, const char *pattern, int flags, int (*on_error)(const char *, int),
-		       glob_t *result)
+static int glob_pinned(glob_call *call, int (*look)(const char *, struct stat *), const char *pattern,
+		       int flags, int (*on_error)(const char *, int), glob_t *result)
 {
 	if (!shim_active() || (flags & GLOB_ALTDIRFUNC) || !result)
 		return call(pattern, flags, on_error, result);
@@ -100,7 +114,7 @@ static int glob_pinned(glob_call *call, const char *pattern, int flags, int (*on
 	result->gl_opendir = glob_opendir;
 	result->gl_closedir = glob_closedir;
 	result->gl_readdir = glob_readdir;
-	result->gl_stat = glob_stat;
+	result->gl_stat = look;
 	result->gl_lstat = glob_lstat;
 	int error = call(pattern, flags | GLOB_ALTDIRFUNC, on_error, result);
 	result->gl_opendir = kept.gl_opendir;
@@ -112,8 +126,8 @@ static int glob_pinned(glob_call *call, const char *pattern, int flags, int (*on
 	return error;
 }
 
-static int glob64_pinned(glob64_call *call, const char *pattern, int flags,
-			 int (*on_error)(const char *, int), glob64_t *result)
+static int glob64_pinned(glob64_call *call, int (*look)(const char *, struct stat64 *), const char *pattern,
+			 int flags, int (*on_error)(const char *, int), glob64_t *result)
 {
 	if (!shim_active() || (flags & GLOB_ALTDIRFUNC) || !result)
 		return call(pattern, flags, on_error, result);
@@ -121,7 +135,7 @@ static int glob64_pinned(glob64_call *call, const char *pattern, int flags,
 	result->gl_opendir = glob_opendir;
 	result->gl_closedir = glob_closedir;
 	result->gl_readdir = glob_readdir64;
-	result->gl_stat = glob_stat64;
+	result->gl_stat = look;
 	result->gl_lstat = glob_lstat64;
 	int error = call(pattern, flags | GLOB_ALTDIRFUNC, on_error, result);
 	result->gl_opendir = kept.gl_opendir;
@@ -135,20 +149,20 @@ static int glob64_pinned(glob64_call *call, const char *pattern, int flags,
 
 int wrap_glob(const char *pattern, int flags, int (*on_error)(const char *, int), glob_t *result)
 {
-	return glob_pinned(next()->glob, pattern, flags, on_error, result);
+	return glob_pinned(next()->glob, glob_stat, pattern, flags, on_error, result);
 }
 
 int wrap_glob_old(const char *pattern, int flags, int (*on_error)(const char *, int), glob_t *result)
 {
-	return glob_pinned(next()->glob_old, pattern, flags, on_error, result);
+	return glob_pinned(next()->glob_old, glob_stat_old, pattern, flags, on_error, result);
 }
 
 int wrap_glob64(const char *pattern, int flags, int (*on_error)(const char *, int), glob64_t *result)
 {
-	return glob64_pinned(next()->glob64, pattern, flags, on_error, result);
+	return glob64_pinned(next()->glob64, glob_stat64, pattern, flags, on_error, result);
 }
 
 int wrap_glob64_old(const char *pattern, int flags, int (*on_error)(const char *, int), glob64_t *result)
 {
-	return glob64_pinned(next()->glob64_old, pattern, flags, on_error, result);
+	return glob64_pinned(next()->glob64_old, glob_stat64_old, pattern, flags, on_error, result);
 }

@@ -72,6 +72,6 @@ static inline bool shim_active(void)
  * Ends redirection in this process: no path is mapped, no write refused, nothing put back at exec. Exported for rcu-repo and rcu-exec, which must see the
  * store as it is though they are started under a pin; they declare it weak. The pin itself stays held until the next exec.
  */
-void librcu_exec_stand_aside(void);
+__attribute__((visibility("default"))) void librcu_exec_stand_aside(void);
 
 #endif

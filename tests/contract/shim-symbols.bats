@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What the shim exports and imports: calls.def and nothing else; and calls.def against this machine's libc.
+
+load ../lib
+
+setup() {
+	lib_init
+	skip_unless_command nm readelf
+	[ -r "$RCU_EXEC_SHIM" ]
+}
+teardown() { lib_done; }
+
+# symbol@@version of each row, sorted
+rows() { awk -F '[(,] *' '/^CALL\(/ { print $4 $5 $6 }' "$RCU_SRC/preload/calls.def" | sort; }
+
+defined() { nm -D --defined-only "$1" | awk '$2 != "A" { print $3 }' | sort; }
+
+@test "the shim exports calls.def, with libc's versions, and one symbol of its own" {
+	{ rows; echo librcu_exec_stand_aside@@LIBRCU_EXEC_1; } | sort >"$T/want"
+	defined "$RCU_EXEC_SHIM" >"$T/got"
+	diff "$T/want" "$T/got"
+	[ "$(wc -l <"$T/want")" -gt 100 ]
+}
+
+@test "every row of calls.def is in this libc, with that version, and the default where the row says so" {
+	local libc
+	libc=$(ldd /bin/sh | awk '$1 == "libc.so.6" { print $3 }')
+	[ -r "$libc" ] || skip "no libc.so.6 found here: $libc"
+	defined "$libc" | sort -u >"$T/libc"
+	# what this libc is too old for is listed, not hidden
+	rows | comm -23 - "$T/libc" >"$T/missing"
+	cat "$T/missing"
+	[ ! -s "$T/missing" ]
+}
+
+@test "no call stands twice, and each row is one line" {
+	rows >"$T/rows"
+	[ -z "$(uniq -d "$T/rows")" ]
+	[ "$(grep -c CALL "$RCU_SRC/preload/calls.def")" -eq $(($(wc -l <"$T/rows") + 1)) ] # the comment names it once
+	[ -z "$(awk -F '[(,] *' '/^CALL\(/ { print $3 }' "$RCU_SRC/preload/calls.def" | sort | uniq -d)" ]
+}
+
+@test "every version of a wrapped symbol that this libc exports is wrapped" {
+	local libc
+	libc=$(ldd /bin/sh | awk '$1 == "libc.so.6" { print $3 }')
+	[ -r "$libc" ] || skip "no libc.so.6 found here: $libc"
+	defined "$libc" | grep -v '@.*PRIVATE' | sort -u >"$T/libc"
+	rows | sed 's/@.*//' | sort -u | while read -r symbol; do grep -E "^$symbol@" "$T/libc"; done | sort >"$T/all"
+	rows | diff - "$T/all"
+}
+
+@test "the shim imports almost nothing, and nothing that a libc must have but errno" {
+	nm -D --undefined-only "$RCU_EXEC_SHIM" | awk '{ print $1, $2 }' | sort >"$T/got"
+	cat "$T/got"
+	grep -qx 'U __errno_location' "$T/got"
+	[ -z "$(grep -vE '^(U __errno_location|w __libc_stack_end|w dladdr|w dlsym|w dlvsym|[Uw] environ)$' "$T/got")" ]
+}
+
+@test "the shim needs no library, is started first, and has nothing writable that could be sealed" {
+	readelf -dW "$RCU_EXEC_SHIM" >"$T/dynamic"
+	cat "$T/dynamic"
+	! grep -E '\((NEEDED|RPATH|RUNPATH|TEXTREL|VERNEED)\)' "$T/dynamic"
+	grep -E 'FLAGS_1.*NOW.*INITFIRST' "$T/dynamic"
+	readelf -lW "$RCU_EXEC_SHIM" >"$T/segments"
+	cat "$T/segments"
+	grep -q GNU_RELRO "$T/segments"
+	! grep -E '^ *TLS' "$T/segments"
+	grep -E 'GNU_STACK.* RW ' "$T/segments"
+	# no IFUNC
+	! readelf -sW "$RCU_EXEC_SHIM" | grep IFUNC
+	! readelf -rW "$RCU_EXEC_SHIM" | grep IRELATIV
+}
+
+@test "no body has a buffer of PATH_MAX: frames of a fixed size stay small" {
+	skip_unless_command objdump
+	# alloca by the length at hand does not count: it is no constant
+	objdump -d --no-show-raw-insn "$RCU_EXEC_SHIM" >"$T/code"
+	awk '/^[0-9a-f]+ <.*>:$/ { name = $2 }
+		match($0, /sub +\$0x[0-9a-f]+,%rsp/) {
+			hex = substr($0, RSTART, RLENGTH); sub(/.*0x/, "", hex); sub(/,.*/, "", hex)
+			if (length(hex) > 3 && hex !~ /^ffffffff/) { print name, hex; bad = 1 }
+		} END { exit bad }' "$T/code"
+}
