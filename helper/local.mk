@@ -4,12 +4,14 @@ noinst_LIBRARIES += helper/libhelper.a
 helper_libhelper_a_SOURCES = \
 	helper/alloc.c helper/alloc.h \
 	helper/aside.c helper/aside.h \
+	helper/climb.c helper/climb.h \
 	helper/conf.c helper/conf.h \
 	helper/err.c helper/err.h \
 	helper/identity.c helper/identity.h \
 	helper/lock.c helper/lock.h \
 	helper/meta.c helper/meta.h \
 	helper/migrate.c helper/migrate.h \
+	helper/object.c helper/object.h \
 	helper/options.c helper/options.h \
 	helper/pin.c helper/pin.h \
 	helper/publish.c helper/publish.h \
@@ -18,7 +20,7 @@ helper_libhelper_a_SOURCES = \
 	helper/repos.c helper/repos.h \
 	helper/reservation.c helper/reservation.h \
 	helper/run.c helper/run.h \
-	helper/snapshot/hardlink.c helper/snapshot/storage.h \
+	helper/snapshot/hardlink.c helper/snapshot/storage.c helper/snapshot/storage.h \
 	helper/store.c helper/store.h \
 	helper/transport/rsync.c helper/transport/transport.c helper/transport/transport.h \
 	helper/tree.c helper/tree.h \

@@ -122,11 +122,10 @@ static int busy(const struct store *store, int fd, struct err *err)
 
 static int staging_discard(struct store *store, const char *id, struct err *err)
 {
-	struct staging staging = STAGING_NONE;
-	int result = store->storage->find(store, id, &staging, err);
+	/* By its name alone: what a writer left may be no tree, and what is in the way must go all the same. */
+	struct staging staging = { .id = alloc_copy(id) };
+	int result = store->storage->discard(store, &staging, err);
 
-	if (result == 0)
-		result = store->storage->discard(store, &staging, err);
 	staging_release(&staging);
 	return result;
 }

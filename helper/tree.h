@@ -4,6 +4,13 @@
  * built, so depth and length do not matter (10,000 levels, names of 255 bytes), and no symbolic link is
  * followed. No descriptor is kept per level beyond a bound: the parent is reached again by "..", checked by
  * identity.
+ *
+ * A tree is named by (directory descriptor, name); of a name with slashes in it only the last part is looked at
+ * with suspicion. A mount inside a tree is an error for all of them, for tree_delete() also one between dir and it. Needs Linux 5.8, and /proc for extended
+ * attributes of what cannot be opened (symbolic links, fifos, sockets, device nodes).
+ *
+ * Failures name the place in the tree. None of these changes the trees that it only reads, but for access times
+ * and (tree_share) link counts with the change time that comes with them.
  */
 #ifndef HELPER_TREE_H
 #define HELPER_TREE_H
@@ -14,30 +21,42 @@
 
 /*
  * Copies the directory from_dir/from to to_dir/to, which must not exist: contents (FICLONE where it works,
- * else bytes, holes kept), modes, owners, times (ns), ACLs and xattrs, hard links among the files, symbolic
- * links, fifos, sockets, device nodes. Shares no inode with the source.
+ * else bytes, holes kept), modes, owners, times (ns), ACLs and xattrs (user, trusted, security), hard links
+ * among the files, symbolic links, fifos, sockets, device nodes. Shares no inode with the source. What cannot
+ * be kept (an owner, by a user who is not root) is an error. On failure a part of the copy is there.
  */
 int tree_copy(int from_dir, const char *from, int to_dir, const char *to, struct err *err);
 
-/* The same by hard links for everything but directories. For trees that nobody will write to. */
-int tree_link(int from_dir, const char *from, int to_dir, const char *to, struct err *err);
-
-/* 1 if both trees are the same in everything that tree_copy() copies (same inode: equal without a look at its
- * bytes), 0 if not. */
+/*
+ * 1 if both trees are the same in everything that tree_copy() copies but access times (same inode: equal
+ * without a look at its bytes; a hole equals zeros), 0 if not.
+ */
 int tree_same(int a_dir, const char *a, int b_dir, const char *b, struct err *err);
 
 /*
- * Replaces each file of the tree `mine` that equals the file of the same name in `theirs` in content and
- * metadata by a hard link to it. `theirs` is not changed but for link counts. A file that cannot be linked
- * (EMLINK, EXDEV) stays.
+ * Replaces each file of the tree `mine` (anything but a directory) that equals the one of the same name in
+ * `theirs` in content and metadata by a hard link to it. Names that are one file in `mine` stay one file, and
+ * names that are two stay two: a file with several names is shared with all of them or not at all. A file that
+ * cannot be linked (EMLINK, EXDEV, EPERM) stays. Times of directories stay.
+ *
+ * Each link is made under the name `spare` in mine_dir, outside the tree, and renamed: whatever kills us,
+ * `mine` has the same names as before, each whole; `spare` may be left over, and the times of the one directory
+ * that was being worked on may be new.
  */
-int tree_share(int mine_dir, const char *mine, int theirs_dir, const char *theirs, struct err *err);
+int tree_share(int mine_dir, const char *mine, int theirs_dir, const char *theirs, const char *spare,
+	       struct err *err);
 
-/* Deletes dir/name and all below it, also against somebody who still writes in it (bounded tries). Missing is
- * fine. */
+/*
+ * Deletes dir/name and all below it, also against somebody who still writes in it (bounded tries), and beside
+ * a second copy of itself. Missing is fine, and so is what is no directory. Directories without permissions
+ * get them first. What cannot be deleted stays, with an error for the first of it, and the rest goes.
+ */
 int tree_delete(int dir, const char *name, struct err *err);
 
-/* Counts; see struct measure in snapshot/storage.h. */
+/*
+ * Counts what is not a directory: *files names; *bytes allocated to them, those with several names once; *own
+ * allocated to the ones that have no names outside the tree, which is what deleting it would give back.
+ */
 int tree_measure(int dir, const char *name, uint64_t *files, uint64_t *bytes, uint64_t *own, struct err *err);
 
 #endif

@@ -1,2 +1,319 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Snapshots as ordinary directories, whose equal files are one inode. Works on every file system with hard
+ * links.
+ */
 #include "helper/snapshot/storage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "helper/alloc.h"
+#include "helper/climb.h"
+#include "helper/tree.h"
+
+/* A name in staging/ for the link that tree_share() is making; no ID ends like this. */
+#define SPARE_SUFFIX ".link"
+
+/*
+ * An ID is never used twice: seconds, pid and 64 random bits. A clock that was set back and a pid that came
+ * round again (or is one of another pid namespace) leave the random bits, which then would have to be the same
+ * as those of the one tree made by that pid in that second. The time comes first so that a list of what was left
+ * over is sorted by age.
+ */
+static char *new_id(void)
+{
+	uint64_t random;
+
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
+		struct timespec now;
+
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		random = (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+	}
+	return alloc_printf("%" PRIx64 ".%d.%016" PRIx64, (uint64_t)time(NULL), (int)getpid(), random);
+}
+
+/* Names one entry of staging/: nothing that leads out of it. */
+static bool id_good(const char *id)
+{
+	return id[0] != '\0' && id[0] != '.' &&
+	       id[strspn(id, "0123456789abcdefghijklmnopqrstuvwxyz.-_")] == '\0';
+}
+
+/* A directory of the store, by its name's parts, none of which may be a link. */
+static int open_below(const struct store *store, const char *name, struct err *err)
+{
+	int dir = fcntl(store->dir, F_DUPFD_CLOEXEC, 0);
+	const char *rest = name;
+
+	while (dir >= 0 && *rest != '\0') {
+		const size_t length = strcspn(rest, "/");
+		char *part = alloc_printf("%.*s", (int)length, rest);
+		int next = openat(dir, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		free(part);
+		close(dir);
+		dir = next;
+		rest += length + (rest[length] == '/');
+	}
+	if (dir < 0)
+		err_errno(err, STATUS_FAILED, store->path, "cannot open %s", name);
+	return dir;
+}
+
+/*
+ * from/old becomes to/fresh in one step, or nothing happens. A directory changes its parent, and so "..", only
+ * for one who may write to it: ours may lack that. 1: it is not there.
+ */
+static int move(int from, const char *old, int to, const char *fresh)
+{
+	struct stat st;
+
+	for (bool again = true;; again = false) {
+		if (renameat2(from, old, to, fresh, RENAME_NOREPLACE) == 0)
+			return 0;
+		if (errno == ENOENT)
+			return 1;
+		if (errno != EACCES || !again)
+			return -1;
+		if (fstatat(from, old, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode) ||
+		    fchmodat(from, old, (st.st_mode & 07777) | 0700, 0) != 0) {
+			errno = EACCES;
+			return -1;
+		}
+	}
+}
+
+/* dir/name goes to trash under a name of its own. 1: it is not there. */
+static int to_trash(const struct store *store, const char *dir, const char *name, struct err *err)
+{
+	int from = open_below(store, dir, err);
+	int trash = from >= 0 ? open_below(store, STORE_TRASH, err) : -1;
+	int result = -1;
+
+	if (trash >= 0) {
+		char *id = new_id();
+
+		result = move(from, name, trash, id);
+		if (result < 0)
+			err_errno(err, STATUS_FAILED, store->path, "cannot move %s/%s to trash", dir, name);
+		free(id);
+		close(trash);
+	}
+	if (from >= 0)
+		close(from);
+	return result;
+}
+
+static void staging_set(const struct store *store, struct staging *staging, char *id)
+{
+	staging->id = id;
+	staging->path = alloc_printf("%s/%s/%s", store->path, STORE_STAGING, id);
+}
+
+/* An empty directory that everybody may read, whatever the umask. */
+static int stage_empty(int dir, const char *id)
+{
+	if (mkdirat(dir, id, 0700) != 0)
+		return -1;
+	int fd = openat(dir, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int result = fd >= 0 ? fchmod(fd, 0755) : -1;
+	if (fd >= 0)
+		close(fd);
+	return result;
+}
+
+static int stage_latest(struct store *store, int dir, const char *id, uint64_t number, struct err *err)
+{
+	char name[SNAPSHOT_NUMBER_ROOM];
+	int snapshots = open_below(store, STORE_SNAPSHOTS, err);
+
+	if (snapshots < 0)
+		return -1;
+	snapshot_number_format(number, name);
+	int result = tree_copy(snapshots, name, dir, id, err);
+	close(snapshots);
+	return result;
+}
+
+static int stage_into(struct store *store, enum stage_kind kind, int dir, const char *id, struct err *err)
+{
+	uint64_t number = 0;
+	int result;
+
+	if (kind == STAGE_COPY && store_latest(store, &number, err) != 0)
+		return -1;
+	if (number != 0)
+		result = stage_latest(store, dir, id, number, err);
+	else if ((result = stage_empty(dir, id)) != 0)
+		err_errno(err, STATUS_FAILED, store->path, "cannot make " STORE_STAGING "/%s", id);
+	if (result != 0) {
+		/* Half a copy on a full disk would be what is in the way of everything else. The error is the first
+		 * one; if this fails, too, the next lock sweeps it away. */
+		struct err ignored = ERR_NONE;
+
+		tree_delete(dir, id, &ignored);
+	}
+	return result;
+}
+
+static int hardlink_stage(struct store *store, enum stage_kind kind, struct staging *staging, struct err *err)
+{
+	int dir = open_below(store, STORE_STAGING, err);
+	char *id = new_id();
+
+	if (dir < 0 || stage_into(store, kind, dir, id, err) != 0) {
+		if (dir >= 0)
+			close(dir);
+		free(id);
+		return -1;
+	}
+	close(dir);
+	staging_set(store, staging, id);
+	return 0;
+}
+
+static int hardlink_find(struct store *store, const char *id, struct staging *staging, struct err *err)
+{
+	int dir = open_below(store, STORE_STAGING, err);
+	struct stat st;
+
+	if (dir < 0)
+		return -1;
+	int missing = !id_good(id) || fstatat(dir, id, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode);
+	close(dir);
+	if (missing)
+		return err_fail(err, STATUS_FAILED, store->path, "there is no staging tree %s", id);
+	staging_set(store, staging, alloc_copy(id));
+	return 0;
+}
+
+static int hardlink_unchanged(struct store *store, const struct staging *staging, uint64_t number,
+			      struct err *err)
+{
+	char name[SNAPSHOT_NUMBER_ROOM];
+	int dir = open_below(store, STORE_STAGING, err);
+	int snapshots = dir >= 0 ? open_below(store, STORE_SNAPSHOTS, err) : -1;
+	int result = -1;
+
+	snapshot_number_format(number, name);
+	if (snapshots >= 0) {
+		char *spare = alloc_printf("%s" SPARE_SUFFIX, staging->id);
+
+		result = tree_share(dir, staging->id, snapshots, name, spare, err);
+		if (result == 0)
+			result = tree_same(dir, staging->id, snapshots, name, err);
+		free(spare);
+		close(snapshots);
+	}
+	if (dir >= 0)
+		close(dir);
+	return result;
+}
+
+static int hardlink_settle(struct store *store, const struct staging *staging, struct err *err)
+{
+	int result = 0;
+
+	if (!store->durable)
+		return 0;
+	int dir = open_below(store, STORE_STAGING, err);
+	if (dir < 0)
+		return -1;
+	/* Of all ways to have a tree on disk the only one that misses nothing, and the fastest for many files. */
+	if (syncfs(dir) != 0)
+		result = err_errno(err, STATUS_FAILED, staging->path, "cannot write it to disk");
+	close(dir);
+	return result;
+}
+
+static int hardlink_publish(struct store *store, const struct staging *staging, uint64_t number,
+			    struct err *err)
+{
+	char name[SNAPSHOT_NUMBER_ROOM];
+	int dir = open_below(store, STORE_STAGING, err);
+	int snapshots = dir >= 0 ? open_below(store, STORE_SNAPSHOTS, err) : -1;
+	int result = -1;
+
+	snapshot_number_format(number, name);
+	if (snapshots >= 0) {
+		result = renameat2(dir, staging->id, snapshots, name, RENAME_NOREPLACE);
+		if (result != 0)
+			err_errno(err, STATUS_FAILED, staging->path, "cannot become " STORE_SNAPSHOTS "/%s",
+				  name);
+		close(snapshots);
+	}
+	if (dir >= 0)
+		close(dir);
+	return result;
+}
+
+static int hardlink_discard(struct store *store, const struct staging *staging, struct err *err)
+{
+	return to_trash(store, STORE_STAGING, staging->id, err) < 0 ? -1 : 0;
+}
+
+static int hardlink_reclaim(struct store *store, uint64_t number, struct err *err)
+{
+	char name[SNAPSHOT_NUMBER_ROOM];
+
+	snapshot_number_format(number, name);
+	int result = to_trash(store, STORE_SNAPSHOTS, name, err);
+	if (result == 1)
+		return err_fail(err, STATUS_FAILED, store->path, "there is no snapshot %s", name);
+	return result;
+}
+
+static int hardlink_empty_trash(struct store *store, struct err *err)
+{
+	struct listing listing;
+	int result = 0;
+	int trash = open_below(store, STORE_TRASH, err);
+
+	if (trash < 0)
+		return -1;
+	if (listing_read(trash, &listing) != 0)
+		result = err_errno(err, STATUS_FAILED, store->path, "cannot read " STORE_TRASH);
+	for (size_t i = 0; i < listing.count; i++)
+		if (tree_delete(trash, listing.names[i], err) != 0)
+			result = -1;
+	listing_release(&listing);
+	close(trash);
+	return result;
+}
+
+static int hardlink_measure(const struct store *store, uint64_t number, struct measure *measure,
+			    struct err *err)
+{
+	char name[SNAPSHOT_NUMBER_ROOM];
+	int snapshots = open_below(store, STORE_SNAPSHOTS, err);
+
+	if (snapshots < 0)
+		return -1;
+	snapshot_number_format(number, name);
+	int result = tree_measure(snapshots, name, &measure->files, &measure->bytes, &measure->own, err);
+	close(snapshots);
+	return result;
+}
+
+const struct storage storage_hardlink = {
+	.name = "hardlink",
+	.stage = hardlink_stage,
+	.find = hardlink_find,
+	.unchanged = hardlink_unchanged,
+	.settle = hardlink_settle,
+	.publish = hardlink_publish,
+	.discard = hardlink_discard,
+	.reclaim = hardlink_reclaim,
+	.empty_trash = hardlink_empty_trash,
+	.measure = hardlink_measure,
+};

@@ -32,16 +32,17 @@ enum stage_kind {
 struct measure {
 	uint64_t files; /* everything that is not a directory */
 	uint64_t bytes; /* allocated, of all files */
-	uint64_t own;   /* allocated, of files that no other name shares */
+	uint64_t own;   /* allocated, of files that have no name outside: what deleting it would give back */
 };
 
 struct storage {
 	const char *name;
 
-	/* Makes a new staging tree under a name that was never used. */
+	/* Makes a new staging tree under a name that was never used. A failure leaves none. */
 	int (*stage)(struct store *store, enum stage_kind kind, struct staging *staging, struct err *err);
 
-	/* Takes up again what another process staged (commit, abort). */
+	/* Takes up again what another process staged (commit, abort). What is no name of a staging tree, or of
+	 * none that is there, is an error. */
 	int (*find)(struct store *store, const char *id, struct staging *staging, struct err *err);
 
 	/*
@@ -58,7 +59,7 @@ struct storage {
 	/* The staged tree becomes snapshots/N in one step; fails if there is such a name. */
 	int (*publish)(struct store *store, const struct staging *staging, uint64_t number, struct err *err);
 
-	/* The staged tree goes to trash in one step. */
+	/* The staged tree, or what else has that name in staging, goes to trash in one step. Missing is fine. */
 	int (*discard)(struct store *store, const struct staging *staging, struct err *err);
 
 	/* snapshots/N goes to trash in one step: no half snapshot is ever seen under its number. */
