@@ -173,19 +173,6 @@ same() {
 	same symbols "$T/page" "$T/def"
 }
 
-@test "every version that this libc has of a listed call is listed" {
-	skip_unless_command readelf ldd
-	local libc
-	libc=$(ldd "$RCU_REPO" | awk '$1 == "libc.so.6" { print $3 }')
-	readelf -W --dyn-syms "$libc" | awk '$8 ~ /@/ { sub(/@+/, " ", $8); print $8 }' | sort >"$T/libc"
-	sed -n 's/^CALL([^,]*, [^,]*, \([^,]*\), [^,]*, \([^,]*\),.*/\1 \2/p' "$RCU_SRC/preload/calls.def" | sort >"$T/def"
-	[ "$(wc -l <"$T/libc")" -ge 1000 ]
-	[ "$(wc -l <"$T/def")" -ge 100 ]
-	cut -d' ' -f1 "$T/def" | sort -u | join - "$T/libc" | sort | comm -13 "$T/def" - >"$T/missing"
-	cat "$T/missing"
-	[ ! -s "$T/missing" ]
-}
-
 @test "the layout in rcu-repo(7) has each name that the code makes in a store" {
 	local name
 	grep -ohE 'define STORE_[A-Z_]+ (STORE_OURS )?"[^"]+"' "$RCU_SRC"/core/names.h "$RCU_SRC"/helper/*.h |
