@@ -28,6 +28,9 @@
  * publishes. */
 #define PINS_AHEAD 64
 
+/* As many pins as a process can have: the launcher refuses more, the shim's tables hold so many. */
+#define PIN_COUNT_MAX 32
+
 /* The environment that a pinned program carries (rcu-exec(1), ENVIRONMENT). */
 #define ENV_PINS "RCU_EXEC_PINS" /* location=snapshot-path, one a line; core/pin_text.h */
 #define ENV_FDS                                                                                        \

@@ -14,8 +14,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/names.h"
+
 /* More are ignored: the launcher refuses them, so only a forged environment has them. */
-#define SHIM_PINS_MAX 32
+#define SHIM_PINS_MAX PIN_COUNT_MAX
 
 /* A text whose walk ends in D/L: LOCATION as the pin names it, and STORE/latest. */
 #define SHIM_ALIASES 2
