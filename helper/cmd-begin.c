@@ -1,2 +1,44 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "helper/alloc.h"
 #include "helper/command.h"
+#include "helper/reservation.h"
+#include "helper/session.h"
+
+/*
+ * The reservation is written before the path is printed, and the lock ends after both: if we die in between,
+ * either nobody has reserved the tree, and the next writer drops it, or it is reserved and `abort` finds it.
+ */
+static int begin_locked(const struct options *options, struct session *session, struct err *err)
+{
+	if (session_stage(session, STAGE_COPY, err) != 0 ||
+	    reservation_write(&session->store, session->staging.id, options->owner, err) != 0)
+		return -1;
+	if (printf("%s\n", session->staging.path) < 0 || fflush(stdout) != 0) {
+		err_errno(err, STATUS_FAILED, "stdout", "cannot be written");
+		reservation_remove(&session->store, err);
+		return -1;
+	}
+	session_keep(session);
+	return 0;
+}
+
+static int begin_repo(const struct options *options, const struct repo *repo, struct err *err)
+{
+	struct session session = SESSION_CLOSED;
+	char *command = alloc_printf("rcu-repo begin %s", repo->name);
+	int result = session_open(&session, repo, command, false, err);
+
+	if (result == 0)
+		result = begin_locked(options, &session, err);
+	free(command);
+	session_close(&session);
+	return result;
+}
+
+int cmd_begin(const struct options *options)
+{
+	return command_each(options, true, begin_repo);
+}

@@ -1,2 +1,48 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "helper/alloc.h"
 #include "helper/command.h"
+#include "helper/reservation.h"
+#include "helper/session.h"
+
+/*
+ * What cannot be published stays staged and reserved, for another try or for `abort`. If we die between publish and the
+ * end of the reservation, it names a tree that is not there any more, which reads as none.
+ */
+static int commit_locked(const struct options *options, struct session *session, struct err *err)
+{
+	uint64_t number;
+	bool changed;
+
+	if (session_find(session, options->staging, err) != 0)
+		return -1;
+	if (session_publish(session, &number, &changed, err) != 0) {
+		session_keep(session);
+		return -1;
+	}
+	if (reservation_remove(&session->store, err) != 0)
+		return -1;
+	session_tell(session, number, changed);
+	printf("%ju\n", (uintmax_t)number);
+	return session_finish(session, err);
+}
+
+static int commit_repo(const struct options *options, const struct repo *repo, struct err *err)
+{
+	struct session session = SESSION_CLOSED;
+	char *command = alloc_printf("rcu-repo commit %s", repo->name);
+	int result = session_open(&session, repo, command, true, err);
+
+	if (result == 0)
+		result = commit_locked(options, &session, err);
+	free(command);
+	session_close(&session);
+	return result;
+}
+
+int cmd_commit(const struct options *options)
+{
+	return command_each(options, true, commit_repo);
+}

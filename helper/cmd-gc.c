@@ -1,2 +1,91 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "helper/alloc.h"
 #include "helper/command.h"
+#include "helper/lock.h"
+#include "helper/reclaim.h"
+#include "helper/snapshot/storage.h"
+
+struct report {
+	const struct repo *repo;
+	bool dry_run;
+	uint64_t force;
+	bool force_seen; /* the number of --force is there */
+	enum reclaim_why force_why;
+};
+
+static void tell(void *context, uint64_t number, enum reclaim_why why)
+{
+	static const char *const reasons[] = {
+		[RECLAIM_LATEST] = "it is the latest",
+		[RECLAIM_KEPT] = "it is kept",
+		[RECLAIM_SPARE] = "it is a spare (sync-rcu-spare-snapshots)",
+		[RECLAIM_YOUNG] = "it is younger than sync-rcu-ttl-days",
+		[RECLAIM_PINNED] = "it is pinned (rcu-repo readers)",
+		[RECLAIM_UNKNOWN] = "whether it is pinned cannot be asked",
+	};
+	struct report *report = context;
+	const uintmax_t n = number;
+
+	if (number == report->force) {
+		report->force_seen = true;
+		report->force_why = why;
+	}
+	if (why == RECLAIM_GONE)
+		printf("%s: %ju %s\n", report->repo->name, n,
+		       report->dry_run ? "would be reclaimed" : "is reclaimed");
+	else if (report->dry_run || why == RECLAIM_UNKNOWN || number == report->force)
+		printf("%s: %ju stays: %s\n", report->repo->name, n, reasons[why]);
+}
+
+static int check_force(const struct report *report, struct err *err)
+{
+	if (!report->force || (report->force_seen && report->force_why == RECLAIM_GONE))
+		return 0;
+	return err_fail(err, STATUS_FAILED, report->repo->name, "--force %ju: %s", (uintmax_t)report->force,
+			report->force_seen ? "stays" : "there is no such snapshot");
+}
+
+static int gc_locked(const struct options *options, const struct repo *repo, struct store *store,
+		     struct err *err)
+{
+	const struct reclaim_rules rules = { .spares = repo->spares,
+					     .ttl_days = repo->ttl_days,
+					     .force = options->force,
+					     .dry_run = options->dry_run };
+	struct report report = { .repo = repo, .dry_run = options->dry_run, .force = options->force };
+	struct numbers numbers;
+	int result = command_numbers(store, &numbers, err);
+
+	numbers_release(&numbers);
+	if (result == 0)
+		result = reclaim(store, &rules, tell, &report, err);
+	if (result == 0)
+		result = check_force(&report, err);
+	store_unlock(store);
+	if (!options->dry_run && store->storage->empty_trash(store, err) != 0)
+		result = -1;
+	return result;
+}
+
+static int gc_repo(const struct options *options, const struct repo *repo, struct err *err)
+{
+	struct store store = STORE_CLOSED;
+	char *command = alloc_printf("rcu-repo gc %s", repo->name);
+	int result = store_open(&store, repo->store, STORE_CHANGE, repo->durable, err);
+
+	if (result == 0)
+		result = store_lock(&store, command, true, err);
+	if (result == 0)
+		result = gc_locked(options, repo, &store, err);
+	free(command);
+	store_close(&store);
+	return result;
+}
+
+int cmd_gc(const struct options *options)
+{
+	return command_each(options, false, gc_repo);
+}

@@ -1,2 +1,134 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "helper/alloc.h"
+
+/* Moves the repository `name` of `all` to the end of `repos`; what was moved has no name in `all` any more. */
+static int take_named(struct repos *repos, struct repos *all, const char *name, struct err *err)
+{
+	struct repo *found = (struct repo *)repos_find(all, name);
+
+	if (repos_find(repos, name))
+		return 0;
+	if (!found)
+		return err_fail(err, STATUS_USAGE, name, "no such repository in %s", all->source);
+	if (!found->rcu)
+		return err_fail(err, STATUS_USAGE, name, "does not have sync-rcu in %s", all->source);
+	repos->list = alloc_grow(repos->list, repos->count + 1, sizeof(*repos->list));
+	repos->list[repos->count++] = *found;
+	*found = all->list[--all->count];
+	return 0;
+}
+
+static int take_all(struct repos *repos, struct repos *all, struct err *err)
+{
+	size_t others = 0;
+
+	repos->list = alloc_grow(NULL, all->count, sizeof(*repos->list));
+	for (size_t i = 0; i < all->count; i++)
+		if (all->list[i].rcu)
+			repos->list[repos->count++] = all->list[i];
+		else
+			all->list[others++] = all->list[i];
+	all->count = others;
+	if (repos->count == 0)
+		return err_fail(err, STATUS_USAGE, "configuration", "no repository with sync-rcu in %s",
+				all->source);
+	return 0;
+}
+
+static int repos_of_config(const struct options *options, struct repos *repos, struct err *err)
+{
+	struct repos all;
+	int result = repos_read(&all, options->config, &options->override, err);
+
+	if (result == 0 && !options->rest[0])
+		result = take_all(repos, &all, err);
+	for (char **name = options->rest; result == 0 && *name; name++)
+		result = take_named(repos, &all, *name, err);
+	repos_release(&all);
+	return result;
+}
+
+int command_repos(const struct options *options, bool need_one, struct repos *repos, struct err *err)
+{
+	*repos = (struct repos)REPOS_NONE;
+	if (options->location && options->rest[0])
+		return err_fail(err, STATUS_USAGE, options->rest[0], "--location stands for a repository");
+	if (!options->location && (options->store || options->type || options->uri))
+		return err_fail(err, STATUS_USAGE, "--location",
+				"is missing beside --store, --type or --uri");
+	if (options->location)
+		return repos_from_options(repos, options->location, options->store, options->type,
+					  options->uri, &options->override, err);
+	if (need_one && (!options->rest[0] || options->rest[1]))
+		return err_fail(err, STATUS_USAGE, "usage", "exactly one REPO is needed");
+	return repos_of_config(options, repos, err);
+}
+
+/* "NAME: text", unless the text begins so already. */
+static void print_failure(const struct repo *repo, const struct err *err)
+{
+	size_t length = strlen(repo->name);
+
+	if (strncmp(err->text, repo->name, length) == 0 && err->text[length] == ':')
+		err_print(err);
+	else
+		warn(repo->name, "%s", err->text);
+}
+
+int command_each(const struct options *options, bool need_one,
+		 int (*one)(const struct options *options, const struct repo *repo, struct err *err))
+{
+	struct err err = ERR_NONE;
+	struct repos repos;
+	int status = STATUS_DONE;
+
+	if (command_repos(options, need_one, &repos, &err) != 0) {
+		repos_release(&repos);
+		return err_print(&err);
+	}
+	for (size_t i = 0; i < repos.count; i++) {
+		err_clear(&err);
+		if (one(options, &repos.list[i], &err) == 0)
+			continue;
+		print_failure(&repos.list[i], &err);
+		if (repos.count == 1 || (err.status == STATUS_BUSY && status == STATUS_DONE))
+			status = err.status;
+		else if (err.status != STATUS_BUSY)
+			status = STATUS_FAILED;
+	}
+	repos_release(&repos);
+	return status;
+}
+
+static void report_foreign(void *context, const char *name)
+{
+	const struct store *store = context;
+
+	warn(store->path, "%s/%s: not a snapshot's number: left alone", STORE_SNAPSHOTS, name);
+}
+
+int command_numbers(const struct store *store, struct numbers *numbers, struct err *err)
+{
+	*numbers = (struct numbers){ .list = NULL };
+	return store_numbers(store, numbers, report_foreign, (void *)store, err);
+}
+
+char *command_time(int64_t seconds, bool json)
+{
+	const time_t time = (time_t)seconds;
+	struct tm parts;
+	char text[64];
+
+	if (seconds == 0 || !(json ? gmtime_r(&time, &parts) : localtime_r(&time, &parts)))
+		return NULL;
+	if (strftime(text, sizeof(text), json ? "%Y-%m-%dT%H:%M:%SZ" : "%Y-%m-%d %H:%M:%S", &parts) == 0)
+		return NULL;
+	return alloc_copy(text);
+}

@@ -8,12 +8,14 @@ helper_libhelper_a_SOURCES = \
 	helper/conf.c helper/conf.h \
 	helper/err.c helper/err.h \
 	helper/identity.c helper/identity.h \
+	helper/loadable.c helper/loadable.h \
 	helper/lock.c helper/lock.h \
 	helper/meta.c helper/meta.h \
 	helper/migrate.c helper/migrate.h \
 	helper/object.c helper/object.h \
 	helper/options.c helper/options.h \
 	helper/pin.c helper/pin.h \
+	helper/pinning.c helper/pinning.h \
 	helper/publish.c helper/publish.h \
 	helper/readers.c helper/readers.h \
 	helper/reclaim.c helper/reclaim.h \
@@ -39,6 +41,8 @@ helper_rcu_exec_LDADD = $(HELPER_LIBS)
 sbin_PROGRAMS += helper/rcu-repo
 helper_rcu_repo_SOURCES = \
 	helper/rcu-repo.c helper/command.c helper/command.h \
+	helper/session.c helper/session.h \
+	helper/table.c helper/table.h \
 	helper/cmd-abort.c \
 	helper/cmd-begin.c \
 	helper/cmd-commit.c \

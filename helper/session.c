@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "helper/session.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "helper/alloc.h"
+#include "helper/command.h"
+#include "helper/lock.h"
+#include "helper/publish.h"
+#include "helper/reclaim.h"
+#include "helper/reservation.h"
+#include "helper/tree.h"
+
+int session_open(struct session *session, const struct repo *repo, const char *command, bool reserved,
+		 struct err *err)
+{
+	session->repo = repo;
+	if (migrate_check(repo, &session->location, err) != 0 ||
+	    store_open(&session->store, repo->store, STORE_CHANGE, repo->durable, err) != 0 ||
+	    store_lock(&session->store, command, reserved, err) != 0 ||
+	    store_claim(&session->store, repo->location, err) != 0)
+		return -1;
+	return store_latest(&session->store, &session->latest, err);
+}
+
+/* Below the store, so that nobody on the way to it can exchange it. The caller frees it. */
+static char *staging_name(const struct session *session)
+{
+	return alloc_printf("%s/%s", STORE_STAGING, session->staging.id);
+}
+
+static int staging_hold(struct session *session, struct err *err)
+{
+	char *name = staging_name(session);
+
+	session->staging_dir = openat(session->store.dir, name,
+				      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	free(name);
+	if (session->staging_dir < 0)
+		return err_errno(err, STATUS_FAILED, session->staging.path, "cannot be opened");
+	return 0;
+}
+
+/*
+ * What filled the tree may also have moved it away, or put another directory or a link in its place. (We hold the
+ * directory open, so its inode number cannot have been given to another one.)
+ */
+static int staging_check(const struct session *session, struct err *err)
+{
+	char *name = staging_name(session);
+	struct stat held, named;
+	int result = fstat(session->staging_dir, &held);
+
+	if (result == 0)
+		result = fstatat(session->store.dir, name, &named, AT_SYMLINK_NOFOLLOW);
+	free(name);
+	if (result != 0)
+		return err_errno(err, STATUS_FAILED, session->staging.path, "the staging directory is gone");
+	if (held.st_dev != named.st_dev || held.st_ino != named.st_ino)
+		return err_fail(err, STATUS_FAILED, session->staging.path,
+				"something else is in the place of the staging directory");
+	return 0;
+}
+
+/* 1, 0, or -1. */
+static int staging_is_empty(const struct session *session, struct err *err)
+{
+	int fd = openat(session->staging_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	bool empty = true;
+
+	if (!dir) {
+		err_errno(err, STATUS_FAILED, session->staging.path, "cannot be read");
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	while (empty && (entry = readdir(dir)))
+		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+	closedir(dir);
+	return empty;
+}
+
+static void staging_let_go(struct session *session)
+{
+	if (session->staging_dir >= 0)
+		close(session->staging_dir);
+	session->staging_dir = -1;
+	staging_release(&session->staging);
+	session->staging = (struct staging)STAGING_NONE;
+}
+
+/* LOCATION is an ordinary directory, and nothing is published: what is to be changed is a copy of it. */
+static int stage_location(struct session *session, struct err *err)
+{
+	char *name;
+	int result;
+
+	if (session->store.storage->stage(&session->store, STAGE_EMPTY, &session->staging, err) != 0)
+		return -1;
+	name = staging_name(session);
+	result = unlinkat(session->store.dir, name, AT_REMOVEDIR);
+	if (result != 0)
+		err_errno(err, STATUS_FAILED, session->staging.path, "cannot be made anew");
+	else
+		result = tree_copy(AT_FDCWD, session->repo->location, session->store.dir, name, err);
+	free(name);
+	return result;
+}
+
+int session_stage(struct session *session, enum stage_kind kind, struct err *err)
+{
+	int result;
+
+	if (kind == STAGE_COPY && session->latest == 0 && session->location == LOCATION_DIRECTORY)
+		result = stage_location(session, err);
+	else
+		result = session->store.storage->stage(&session->store, kind, &session->staging, err);
+	return result != 0 ? -1 : staging_hold(session, err);
+}
+
+int session_find(struct session *session, const char *path, struct err *err)
+{
+	struct reservation reservation = { .staging = NULL };
+	int result = reservation_read(&session->store, &reservation, err);
+
+	if (result == 0 && !reservation.staging)
+		result = err_fail(err, STATUS_FAILED, session->store.path, "nothing is staged: begin first");
+	if (result == 0)
+		result = session->store.storage->find(&session->store, reservation.staging, &session->staging,
+						      err);
+	reservation_release(&reservation);
+	if (result == 0 && path && strcmp(path, session->staging.path) != 0) {
+		err_fail(err, STATUS_FAILED, path, "is not what is staged now: that is %s",
+			 session->staging.path);
+		staging_release(&session->staging);
+		session->staging = (struct staging)STAGING_NONE;
+		return -1;
+	}
+	return result != 0 ? -1 : staging_hold(session, err);
+}
+
+char *session_base(const struct session *session)
+{
+	if (session->latest != 0)
+		return store_snapshot_path(&session->store, session->latest);
+	return session->location == LOCATION_DIRECTORY ? alloc_copy(session->repo->location) : NULL;
+}
+
+static int link_location(struct session *session, struct err *err)
+{
+	char *beside = NULL;
+	int result = migrate_finish(&session->store, session->repo, session->location, &beside, err);
+
+	if (beside)
+		note(session->repo->name, "the tree that was there is on another file system: it stays as %s",
+		     beside);
+	free(beside);
+	return result;
+}
+
+int session_publish(struct session *session, uint64_t *number, bool *changed, struct err *err)
+{
+	struct store *store = &session->store;
+	int same = 0;
+
+	if (staging_check(session, err) != 0)
+		return -1;
+	const int empty = staging_is_empty(session, err);
+	if (empty != 0)
+		return empty < 0 ? -1
+				 : err_fail(err, STATUS_FAILED, session->repo->name,
+					    "the new tree is empty: not published");
+	if (session->latest != 0)
+		same = store->storage->unchanged(store, &session->staging, session->latest, err);
+	if (same < 0)
+		return -1;
+	*changed = same == 0;
+	*number = session->latest;
+	if (migrate_prepare(store, session->repo, session->location, err) != 0 ||
+	    (*changed && publish(store, &session->staging, number, err) != 0) ||
+	    (!*changed && session_drop(session, err) != 0))
+		return -1;
+	staging_let_go(session);
+	return link_location(session, err);
+}
+
+void session_tell(const struct session *session, uint64_t number, bool changed)
+{
+	note(session->repo->name,
+	     changed ? "snapshot %ju is published" : "nothing changed: snapshot %ju stays the latest",
+	     (uintmax_t)number);
+}
+
+int session_drop(struct session *session, struct err *err)
+{
+	int result = session->store.storage->discard(&session->store, &session->staging, err);
+
+	staging_let_go(session);
+	return result;
+}
+
+void session_keep(struct session *session)
+{
+	staging_let_go(session);
+}
+
+int session_reclaim(struct session *session, struct err *err)
+{
+	const struct reclaim_rules rules = { .spares = session->repo->spares,
+					     .ttl_days = session->repo->ttl_days };
+	struct numbers numbers;
+	int result = command_numbers(&session->store, &numbers, err);
+
+	numbers_release(&numbers);
+	return result != 0 ? -1 : reclaim(&session->store, &rules, NULL, NULL, err);
+}
+
+int session_finish(struct session *session, struct err *err)
+{
+	store_unlock(&session->store);
+	return session->store.storage->empty_trash(&session->store, err);
+}
+
+/* The trash is for the next run: why this one failed must be said without more delay. */
+void session_close(struct session *session)
+{
+	struct err unused = ERR_NONE;
+
+	if (session->staging.id)
+		session_drop(session, &unused);
+	store_close(&session->store);
+}

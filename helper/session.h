@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * session.h: what sync, update, begin, commit and abort have in common: one writer's work on one repository.
+ *
+ *     session_open -> session_stage -> (somebody fills session.staging) -> session_publish -> session_reclaim -> session_finish
+ *     session_open -> session_find  -> session_publish or session_drop -> session_finish
+ *
+ * and session_close() at the end of each, also after a failure: what is still staged then is dropped.
+ */
+#ifndef HELPER_SESSION_H
+#define HELPER_SESSION_H
+
+#include "helper/migrate.h"
+#include "helper/repos.h"
+#include "helper/snapshot/storage.h"
+
+struct session {
+	const struct repo *repo;
+	struct store store;
+	enum location_state location;
+	uint64_t latest; /* 0: nothing is published yet */
+	struct staging staging;
+	int staging_dir; /* the directory that was staged: its name is in the hands of whoever fills it */
+};
+#define SESSION_CLOSED                                                             \
+	{                                                                          \
+		.store = STORE_CLOSED, .staging = STAGING_NONE, .staging_dir = -1, \
+	}
+
+/* Checks LOCATION, opens and locks the store. `command` and `reserved` are store_lock()'s. */
+int session_open(struct session *session, const struct repo *repo, const char *command, bool reserved,
+		 struct err *err);
+
+/*
+ * A new staging tree. STAGE_COPY is what readers see now: latest, or the ordinary directory that is still to be
+ * migrated.
+ */
+int session_stage(struct session *session, enum stage_kind kind, struct err *err);
+
+/* What another process staged. `path`, where it is not NULL, must be its path. */
+int session_find(struct session *session, const char *path, struct err *err);
+
+/* The tree that readers see now, which a transport may link to: its path, or NULL. The caller frees it. */
+char *session_base(const struct session *session);
+
+/*
+ * Publishes what is staged, unless nothing changed, and makes LOCATION lead to it. *number is the snapshot that
+ * readers get now, *changed whether it is new. An empty tree is never published (P26), nor one that is not the
+ * directory that was staged.
+ */
+int session_publish(struct session *session, uint64_t *number, bool *changed, struct err *err);
+
+/* Notes what session_publish() said. */
+void session_tell(const struct session *session, uint64_t number, bool changed);
+
+/* Drops what is staged. */
+int session_drop(struct session *session, struct err *err);
+
+/* Keeps what is staged for another process (begin): session_close() leaves it. */
+void session_keep(struct session *session);
+
+/* Reclaims by the repository's rules. */
+int session_reclaim(struct session *session, struct err *err);
+
+/* Gives the lock back and empties the trash. */
+int session_finish(struct session *session, struct err *err);
+
+void session_close(struct session *session);
+
+#endif
