@@ -1,7 +1,326 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "helper/command.h"
+/*
+ * rcu-exec: pin, set the environment, become the command.
+ *
+ * From the moment in which a pin is taken some open file description of it exists without a break: first our
+ * descriptor, then (hold_pass) its copy that survives an exec, made before the first is closed; the kernel carries that
+ * over, and the shim's constructor maps it before it closes it. So no call may stand between pinning_take() and the
+ * exec that closes descriptors. Where the exec fails we end, and the pins with us.
+ *
+ * Hidden from --help: `rcu-exec --reexec EXE -- ARGV0 ARG...` is how a program that was started with LD_PRELOAD alone,
+ * without us, gets its pins (preload/launch.c): its shim executes us in its place, same pid, and we execute EXE again
+ * with its own arguments and what the configuration says pinned. That program did not ask for us, so where nothing can be
+ * pinned it runs as it would have, with RCU_EXEC_PINS set and empty: decided, nothing is pinned.
+ */
+#include "config.h"
 
-int main(void)
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/hold.h"
+#include "core/names.h"
+#include "core/pin_text.h"
+#include "core/preload_list.h"
+#include "helper/alloc.h"
+#include "helper/aside.h"
+#include "helper/loadable.h"
+#include "helper/options.h"
+#include "helper/pinning.h"
+
+#define ENV_SHIM "RCU_EXEC_SHIM"
+
+enum {
+	STATUS_CANNOT_PIN = 125,
+	STATUS_CANNOT_RUN = 126,
+	STATUS_NOT_FOUND = 127,
+};
+
+struct launch {
+	struct pinning pinning;
+	struct aside aside;
+	const char *shim;
+	const char *reexec; /* EXE */
+	bool strict, print, help, version;
+	char **command; /* ARGV0 ARG... */
+};
+
+static int take_repo(void *target, const char *value, struct err *err)
 {
+	(void)err;
+	pinning_repo(&((struct launch *)target)->pinning, value);
 	return 0;
+}
+
+static int take_location(void *target, const char *value, struct err *err)
+{
+	(void)err;
+	pinning_location(&((struct launch *)target)->pinning, value);
+	return 0;
+}
+
+static int take_snapshot(void *target, const char *value, struct err *err)
+{
+	(void)err;
+	pinning_snapshot(&((struct launch *)target)->pinning, value);
+	return 0;
+}
+
+static int take_via(void *target, const char *value, struct err *err)
+{
+	(void)target;
+	if (strcmp(value, "auto") == 0 || strcmp(value, "preload") == 0)
+		return 0;
+	if (strcmp(value, "namespace") == 0)
+		return err_fail(err, STATUS_CANNOT_PIN, "--via=namespace", "this version cannot");
+	return err_fail(err, STATUS_CANNOT_PIN, "--via", "%s: not auto, preload or namespace", value);
+}
+
+static int take_writable(void *target, const char *value, struct err *err)
+{
+	(void)target;
+	(void)value;
+	return err_fail(err, STATUS_CANNOT_PIN, "--writable", "this version cannot");
+}
+
+static int take_reexec(void *target, const char *value, struct err *err)
+{
+	(void)err;
+	((struct launch *)target)->reexec = value;
+	return 0;
+}
+
+#define TAKE_FLAG(name, member)                                                  \
+	static int take_##name(void *target, const char *value, struct err *err) \
+	{                                                                        \
+		(void)value;                                                     \
+		(void)err;                                                       \
+		((struct launch *)target)->member = true;                        \
+		return 0;                                                        \
+	}
+TAKE_FLAG(fresh, pinning.fresh)
+TAKE_FLAG(strict, strict)
+TAKE_FLAG(print, print)
+TAKE_FLAG(help, help)
+TAKE_FLAG(version, version)
+
+static const struct option_rule rules[] = {
+	{ "repo", 'r', "REPO", "pin this repository (again for more; default: all with sync-rcu)",
+	  take_repo },
+	{ "location", 'l', "PATH", "pin the RCU location PATH, without configuration", take_location },
+	{ "snapshot", 's', "N", "pin number N, not the latest; REPO=N where several are pinned",
+	  take_snapshot },
+	{ "fresh", 0, NULL, "pin anew what an outer rcu-exec has pinned", take_fresh },
+	{ "via", 0, "WAY", "auto or preload, which are the same in this version", take_via },
+	{ "writable", 'w', NULL, NULL, take_writable },
+	{ "strict", 0, NULL, "fail with 125 rather than run what cannot be pinned", take_strict },
+	{ "print", 'p', NULL, "print location, tab and snapshot of each pin, and exit", take_print },
+	{ "reexec", 0, "EXE", NULL, take_reexec },
+	{ "help", 'h', NULL, "show this", take_help },
+	{ "version", 'V', NULL, "show the version", take_version },
+	{ .name = NULL },
+};
+
+static void print_help(void)
+{
+	puts("Usage:");
+	puts("  rcu-exec [OPTION...] [--] COMMAND [ARG...]");
+	puts("  rcu-exec [OPTION...] --print\n");
+	puts("Run COMMAND on one version of each repository, whatever is published meanwhile.\n\nOptions:");
+	options_help(rules, NULL);
+	puts("\nThe manual is rcu-exec(1).");
+}
+
+static int print_pins(const struct pinning *pinning, struct err *err)
+{
+	for (size_t i = 0; i < pinning->count; i++)
+		printf("%s\t%s\n", pinning->pins[i].location, pinning->pins[i].snapshot);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return err_errno(err, STATUS_CANNOT_PIN, "stdout", "cannot be written");
+	return 0;
+}
+
+/*
+ * $RCU_EXEC_SHIM, or the one that is loaded here already, or the installed one: its name must be one that ld.so does
+ * not split.
+ */
+static int find_shim(struct launch *launch, struct err *err)
+{
+	const char *shim = getenv(ENV_SHIM);
+
+	if (!shim || !*shim)
+		shim = launch->aside.shim ? launch->aside.shim : SHIM_PATH;
+	launch->shim = shim;
+	if (shim[0] != '/' || strpbrk(shim, ": \t\n"))
+		return err_fail(err, STATUS_CANNOT_PIN, shim,
+				"the shim must be an absolute path without blanks and colons");
+	if (access(shim, R_OK) != 0)
+		return err_errno(err, STATUS_CANNOT_PIN, shim, "the shim cannot be loaded");
+	return 0;
+}
+
+/* The pins that nobody can hold: redirected, but reclaim does not know of them. */
+static int check_held(const struct launch *launch, struct err *err)
+{
+	for (size_t i = 0; i < launch->pinning.count; i++) {
+		const struct pin *pin = &launch->pinning.pins[i];
+
+		if (pin->fd >= 0)
+			continue;
+		if (launch->strict)
+			return err_fail(err, STATUS_CANNOT_PIN, pin->location,
+					"the pin cannot be held against reclaim: %s", pin->snapshot);
+		warn(pin->location, "the pin is not held against reclaim: the store has no pin file for it");
+	}
+	return 0;
+}
+
+static int check_command(const struct launch *launch, struct err *err)
+{
+	char *file = loadable_find(launch->reexec ? launch->reexec : launch->command[0]);
+	const char *why = file ? loadable_why_not(file) : NULL;
+	int result = 0;
+
+	if (why && launch->strict)
+		result = err_fail(err, STATUS_CANNOT_PIN, file, "%s: it cannot be pinned", why);
+	else if (why)
+		warn(file, "%s: it runs unpinned", why);
+	free(file);
+	return result;
+}
+
+/* RCU_EXEC_PINS and RCU_EXEC_FDS, and with them the pins go over to descriptors that survive the exec. */
+static int pass_pins(struct launch *launch, struct err *err)
+{
+	struct pinning *pinning = &launch->pinning;
+	size_t room = 1, used = 0;
+	char *text, *fds = alloc_copy("");
+
+	for (size_t i = 0; i < pinning->count; i++)
+		room += 3 * (strlen(pinning->pins[i].location) + strlen(pinning->pins[i].snapshot)) + 3;
+	text = alloc_grow(NULL, room, 1);
+	text[0] = '\0';
+	for (size_t i = 0; i < pinning->count; i++) {
+		struct pin *pin = &pinning->pins[i];
+		const int passed = pin->fd < 0 ? -1 : hold_pass(pin->fd);
+		const bool lost = pin->fd >= 0 && passed < 0;
+
+		pin->fd = passed < 0 ? -1 : passed;
+		if (lost) {
+			errno = -passed;
+			free(text);
+			free(fds);
+			return err_errno(err, STATUS_CANNOT_PIN, pin->location,
+					 "the pin cannot be handed on");
+		}
+		pin_text_append(text, room, &used, pin->location, pin->snapshot);
+		char *longer = passed < 0 ? alloc_printf("%s%s-", fds, i ? "," : "")
+					  : alloc_printf("%s%s%d", fds, i ? "," : "", passed);
+		free(fds);
+		fds = longer;
+	}
+	setenv(ENV_PINS, text, 1);
+	if (pinning->count)
+		setenv(ENV_FDS, fds, 1);
+	free(text);
+	free(fds);
+	return 0;
+}
+
+static void preload_shim(const struct launch *launch)
+{
+	const char *list = getenv("LD_PRELOAD");
+	char *longer = alloc_grow(NULL, preload_list_room(list, launch->shim), 1);
+
+	preload_list_append(longer, list, launch->shim);
+	setenv("LD_PRELOAD", longer, 1);
+	free(longer);
+}
+
+/* Returns only if it failed. */
+static int become_command(struct launch *launch, struct err *err)
+{
+	const char *file = launch->reexec ? launch->reexec : launch->command[0];
+
+	if (pass_pins(launch, err) != 0)
+		return -1;
+	preload_shim(launch);
+	if (launch->strict)
+		setenv(ENV_STRICT, "1", 1);
+	if (launch->reexec)
+		execv(file, launch->command);
+	else
+		execvp(file, launch->command);
+	return err_errno(err, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN, file, "cannot be run");
+}
+
+static int take_pins(struct launch *launch, struct err *err)
+{
+	bool nothing = false;
+
+	if (pinning_take(&launch->pinning, &nothing, err) == 0 && launch->pinning.count > PIN_COUNT_MAX)
+		err_fail(err, STATUS_CANNOT_PIN, "pins", "more than %d", PIN_COUNT_MAX);
+	if (err->status == STATUS_DONE)
+		return 0;
+	if (!launch->reexec || launch->strict)
+		return -1;
+	if (!nothing)
+		warn(launch->command[0], "runs unpinned: %s", err->text);
+	err_clear(err);
+	pinning_release(&launch->pinning);
+	return 0;
+}
+
+static int run(struct launch *launch, struct err *err)
+{
+	if (take_pins(launch, err) != 0)
+		return -1;
+	if (launch->print)
+		return print_pins(&launch->pinning, err);
+	if (find_shim(launch, err) != 0 || check_held(launch, err) != 0 ||
+	    (launch->pinning.count && check_command(launch, err) != 0))
+		return -1;
+	return become_command(launch, err);
+}
+
+static int start(struct launch *launch, char **words, struct err *err)
+{
+	struct option_words left;
+	int result = options_parse(words, rules, NULL, true, launch, &left, err);
+
+	free(left.operands);
+	if (result != 0)
+		return -1;
+	if (launch->help || launch->version) {
+		launch->version ? (void)puts(PACKAGE_STRING) : print_help();
+		return 0;
+	}
+	launch->command = left.rest;
+	if (launch->command[0] && strcmp(launch->command[0], "--") == 0)
+		launch->command++;
+	if (!launch->command[0] && !launch->print)
+		return err_fail(err, STATUS_CANNOT_PIN, "usage", "a command is needed (see rcu-exec --help)");
+	return run(launch, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct launch launch = { .pinning = PINNING_NONE };
+	struct err err = ERR_NONE;
+	int status = 0;
+
+	err_program = "rcu-exec";
+	stand_aside(&launch.aside);
+	launch.pinning.outer = launch.aside.pins;
+	launch.strict = launch.aside.strict;
+	if (start(&launch, argv + (argc > 0), &err) != 0) {
+		status = err_print(&err);
+		if (status != STATUS_CANNOT_RUN && status != STATUS_NOT_FOUND)
+			status = STATUS_CANNOT_PIN;
+	}
+	pinning_release(&launch.pinning);
+	aside_release(&launch.aside);
+	return status;
 }

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "helper/pinning.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/hold.h"
+#include "core/names.h"
+#include "core/pin_text.h"
+#include "helper/alloc.h"
+#include "helper/repos.h"
+
+/* A reclaimer's lease on a pin that somebody holds is refused at once: this is only for the moment of asking. */
+#define RETAKE_TRIES 10000
+
+struct pinning_request {
+	char *name;      /* as the command line names it, for -s REPO=N */
+	char *location;  /* NULL: to be looked up in the configuration */
+	uint64_t number; /* 0: the latest, or the outer pin */
+};
+
+static void add_request(struct pinning *pinning, const char *name, const char *location)
+{
+	pinning->requests = alloc_grow(pinning->requests, pinning->request_count + 1,
+				       sizeof(*pinning->requests));
+	pinning->requests[pinning->request_count++] = (struct pinning_request){
+		.name = alloc_copy(name), .location = location ? alloc_copy(location) : NULL
+	};
+}
+
+void pinning_repo(struct pinning *pinning, const char *name)
+{
+	add_request(pinning, name, NULL);
+}
+
+void pinning_location(struct pinning *pinning, const char *path)
+{
+	add_request(pinning, path, path);
+}
+
+void pinning_snapshot(struct pinning *pinning, const char *text)
+{
+	pinning->snapshots = alloc_grow(pinning->snapshots, pinning->snapshot_count + 1,
+					sizeof(*pinning->snapshots));
+	pinning->snapshots[pinning->snapshot_count++] = text;
+}
+
+/* ---- what is asked for ---- */
+
+static int look_up(struct pinning_request *request, const struct repos *repos, struct err *err)
+{
+	const struct repo *repo = repos_find(repos, request->name);
+
+	if (!repo)
+		return err_fail(err, STATUS_USAGE, request->name, "no such repository in %s", repos->source);
+	if (!repo->rcu)
+		return err_fail(err, STATUS_USAGE, request->name, "does not have sync-rcu in %s",
+				repos->source);
+	request->location = alloc_copy(repo->location);
+	return 0;
+}
+
+/* Every request gets its location; where there was none, the configuration makes them. */
+static int resolve(struct pinning *pinning, struct err *err)
+{
+	const bool all = pinning->request_count == 0;
+	bool needed = all;
+	struct repos repos;
+	int result = 0;
+
+	for (size_t i = 0; i < pinning->request_count; i++)
+		needed |= !pinning->requests[i].location;
+	if (!needed)
+		return 0;
+	result = repos_read(&repos, NULL, NULL, err);
+	for (size_t i = 0; result == 0 && all && i < repos.count; i++)
+		if (repos.list[i].rcu)
+			add_request(pinning, repos.list[i].name, repos.list[i].location);
+	for (size_t i = 0; result == 0 && !all && i < pinning->request_count; i++)
+		if (!pinning->requests[i].location)
+			result = look_up(&pinning->requests[i], &repos, err);
+	repos_release(&repos);
+	return result;
+}
+
+/* One -s: finds the request that it is for, and sets the number. */
+static int choose_number(struct pinning *pinning, const char *text, struct err *err)
+{
+	const char *equals = strrchr(text, '='), *digits = equals ? equals + 1 : text;
+	struct pinning_request *found = NULL;
+	uint64_t number;
+
+	if (!snapshot_number_parse(digits, strlen(digits), &number))
+		return err_fail(err, STATUS_USAGE, "--snapshot", "%s: not a snapshot's number", text);
+	if (!equals && pinning->request_count == 1)
+		found = pinning->requests;
+	else if (!equals)
+		return err_fail(err, STATUS_USAGE, "--snapshot", "%s: say of which repository: REPO=%s", text,
+				text);
+	for (size_t i = 0; !found && i < pinning->request_count; i++)
+		if (strlen(pinning->requests[i].name) == (size_t)(equals - text) &&
+		    strncmp(pinning->requests[i].name, text, (size_t)(equals - text)) == 0)
+			found = &pinning->requests[i];
+	if (!found)
+		return err_fail(err, STATUS_USAGE, "--snapshot", "%s: that repository is not asked for",
+				text);
+	found->number = number;
+	return 0;
+}
+
+/* ---- the pins that we were started under ---- */
+
+struct outer {
+	char *room; /* what the two point into */
+	struct pin_text text;
+	char *store;
+	uint64_t number;
+	bool replaced;
+};
+
+struct outers {
+	struct outer *list;
+	size_t count;
+};
+
+static void outers_read(struct outers *outers, const char *text)
+{
+	*outers = (struct outers){ .list = NULL };
+	while (text) {
+		const size_t room = strlen(text) + 1;
+		struct outer outer = { .room = alloc_grow(NULL, room, 1) };
+		size_t store_length;
+		enum pin_text_result got = pin_text_next(&text, outer.room, room, &outer.text);
+
+		if (got == PIN_TEXT_PIN &&
+		    snapshot_path_split(outer.text.snapshot, &store_length, &outer.number)) {
+			outer.store = alloc_printf("%.*s", (int)store_length, outer.text.snapshot);
+			outers->list = alloc_grow(outers->list, outers->count + 1, sizeof(*outers->list));
+			outers->list[outers->count++] = outer;
+			continue;
+		}
+		free(outer.room);
+		if (got == PIN_TEXT_END)
+			return;
+	}
+}
+
+static void outers_release(struct outers *outers)
+{
+	for (size_t i = 0; i < outers->count; i++) {
+		free(outers->list[i].room);
+		free(outers->list[i].store);
+	}
+	free(outers->list);
+}
+
+/* The outer pin of the store that LOCATION leads to. A location that leads nowhere has none. */
+static struct outer *outer_of(const struct outers *outers, const char *location)
+{
+	struct err unused = ERR_NONE;
+	char *store = NULL;
+
+	if (outers->count == 0 || pin_find_store(location, &store, &unused) != 0)
+		return NULL;
+	struct outer *found = NULL;
+	for (size_t i = 0; !found && i < outers->count; i++)
+		if (strcmp(outers->list[i].store, store) == 0)
+			found = &outers->list[i];
+	free(store);
+	return found;
+}
+
+/*
+ * Pins again what is pinned already: whoever started us holds it until our exec, so nothing can take it in
+ * between. Where the outer pin could not be held, ours is not either: fd is -1.
+ */
+static int retake(struct pin *pin, const struct outer *outer, struct err *err)
+{
+	int store = open(outer->store, O_PATH | O_DIRECTORY | O_CLOEXEC), tries = RETAKE_TRIES;
+	int fd = store < 0 ? -errno : hold_take(store, outer->number);
+
+	while (fd == -EAGAIN && tries-- > 0) {
+		sched_yield();
+		fd = hold_take(store, outer->number);
+	}
+	if (store >= 0)
+		close(store);
+	*pin = (struct pin){ .location = alloc_copy(outer->text.location),
+			     .snapshot = alloc_copy(outer->text.snapshot),
+			     .number = outer->number,
+			     .fd = fd < 0 ? -1 : fd };
+	if (fd < 0 && access(outer->text.snapshot, F_OK) != 0)
+		return err_errno(err, STATUS_FAILED, outer->text.location,
+				 "the pin that we were started under is lost: %s", outer->text.snapshot);
+	return 0;
+}
+
+/* ---- all of them ---- */
+
+static struct pin *add_pin(struct pinning *pinning)
+{
+	pinning->pins = alloc_grow(pinning->pins, pinning->count + 1, sizeof(*pinning->pins));
+	pinning->pins[pinning->count] = (struct pin)PIN_NONE;
+	return &pinning->pins[pinning->count++];
+}
+
+static bool has_pin(const struct pinning *pinning, const char *snapshot)
+{
+	for (size_t i = 0; i < pinning->count; i++)
+		if (strcmp(pinning->pins[i].snapshot, snapshot) == 0)
+			return true;
+	return false;
+}
+
+/* What is asked for; an outer pin that is kept is taken with the others afterwards. */
+static int take_requests(struct pinning *pinning, struct outers *outers, struct err *err)
+{
+	for (size_t i = 0; i < pinning->request_count; i++) {
+		const struct pinning_request *request = &pinning->requests[i];
+		struct outer *outer = outer_of(outers, request->location);
+
+		if (outer && request->number == 0 && !pinning->fresh)
+			continue;
+		if (outer)
+			outer->replaced = true;
+		struct pin pin = PIN_NONE;
+		if (pin_take(&pin, request->location, request->number, err) != 0) {
+			pin_release(&pin);
+			return -1;
+		}
+		if (has_pin(pinning, pin.snapshot))
+			pin_release(&pin);
+		else
+			*add_pin(pinning) = pin;
+	}
+	return 0;
+}
+
+int pinning_take(struct pinning *pinning, bool *nothing, struct err *err)
+{
+	struct outers outers;
+	int result = resolve(pinning, err);
+
+	outers_read(&outers, pinning->outer);
+	for (size_t i = 0; result == 0 && i < pinning->snapshot_count; i++)
+		result = choose_number(pinning, pinning->snapshots[i], err);
+	*nothing = result == 0 && pinning->request_count == 0 && outers.count == 0;
+	if (*nothing)
+		result = err_fail(err, STATUS_USAGE, "configuration",
+				  "no repository has sync-rcu: nothing to pin (use -l)");
+	if (result == 0)
+		result = take_requests(pinning, &outers, err);
+	for (size_t i = 0; result == 0 && i < outers.count; i++)
+		if (!outers.list[i].replaced)
+			result = retake(add_pin(pinning), &outers.list[i], err);
+	outers_release(&outers);
+	return result;
+}
+
+void pinning_release(struct pinning *pinning)
+{
+	for (size_t i = 0; i < pinning->count; i++)
+		pin_release(&pinning->pins[i]);
+	for (size_t i = 0; i < pinning->request_count; i++) {
+		free(pinning->requests[i].name);
+		free(pinning->requests[i].location);
+	}
+	free(pinning->pins);
+	free(pinning->requests);
+	free(pinning->snapshots);
+	*pinning = (struct pinning)PINNING_NONE;
+}
