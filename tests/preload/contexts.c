@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * contexts: calls from places where little is allowed, and what the shim has to keep of a call's own rules.
+ *
+ *     contexts WHAT PATH
+ *
+ * Prints "ok" or what is wrong. PATH is a file; every look at it must give the same inode as the first.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int __open_2(const char *path, int flags);
+
+static const char *path;
+static ino_t expected;
+
+static int wrong(const char *what)
+{
+	printf("%s: %s\n", what, strerror(errno));
+	return 1;
+}
+
+/* One look by several calls; async-signal-safe. */
+static bool look(void)
+{
+	struct stat st;
+	char byte;
+	int fd = open(path, O_RDONLY);
+	bool good = fd >= 0 && fstat(fd, &st) == 0 && st.st_ino == expected && read(fd, &byte, 1) == 1;
+
+	if (fd >= 0)
+		close(fd);
+	return good && stat(path, &st) == 0 && st.st_ino == expected && access(path, R_OK) == 0;
+}
+
+#define LOOKS 2000
+
+/* Returns its argument if all went well. */
+static void *look_often(void *good)
+{
+	for (int i = 0; i < LOOKS; i++)
+		if (!look())
+			return NULL;
+	return good;
+}
+
+static int threads(void)
+{
+	pthread_t ids[8];
+	void *result;
+	int bad = 0;
+
+	for (size_t i = 0; i < 8; i++)
+		if (pthread_create(&ids[i], NULL, look_often, ids) != 0)
+			return wrong("pthread_create");
+	for (size_t i = 0; i < 8; i++) {
+		pthread_join(ids[i], &result);
+		if (!result)
+			bad = wrong("a thread saw another file");
+	}
+	return bad;
+}
+
+/* The child of vfork() works in the parent's memory: what it calls must not leave traces there. */
+static int vfork_child(void)
+{
+	int status;
+
+	for (int i = 0; i < 100; i++) {
+		errno = EDOM;
+		pid_t child = vfork();
+
+		if (child == 0)
+			_exit(look() ? 0 : 1);
+		if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+			return wrong("vfork");
+		if (!look())
+			return wrong("after vfork");
+	}
+	return 0;
+}
+
+static int tiny_child(void *unused)
+{
+	(void)unused;
+	_exit(look() ? 0 : 1);
+}
+
+/* Two pages of stack, as some programs give to clone(), with a page behind them that may not be touched. */
+static int tiny_stack(void)
+{
+	const size_t page = 4096;
+	char *stack = mmap(NULL, 3 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int status;
+
+	if (stack == MAP_FAILED || mprotect(stack + page, 2 * page, PROT_READ | PROT_WRITE) != 0)
+		return wrong("mmap");
+	pid_t child = clone(tiny_child, stack + 3 * page, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		return wrong("clone");
+	if (status != 0) {
+		printf("status %x\n", (unsigned)status);
+		return 1;
+	}
+	return 0;
+}
+
+static volatile sig_atomic_t signals, signals_good;
+
+static void on_signal(int number)
+{
+	int kept = errno;
+
+	(void)number;
+	signals++;
+	signals_good += look();
+	errno = kept;
+}
+
+/* A handler that runs in the middle of the same calls, on a stack of its own. */
+static int signal_handler(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	pid_t parent = getpid(), child = fork();
+
+	sigaction(SIGUSR1, &action, NULL);
+	if (child == 0) {
+		for (int i = 0; i < 500; i++) {
+			usleep(100);
+			kill(parent, SIGUSR1);
+		}
+		_exit(0);
+	}
+	while (waitpid(child, NULL, WNOHANG) == 0)
+		if (!look())
+			return wrong("between signals");
+	return signals == signals_good ? 0 : wrong("in a handler");
+}
+
+static int errno_kept(void)
+{
+	struct stat st;
+
+	errno = EDOM;
+	if (!look() || lstat(path, &st) != 0 || errno != EDOM)
+		return wrong("errno after success");
+	return 0;
+}
+
+/* The mode argument arrives where there is one. */
+static int modes(void)
+{
+	char name[] = "made-XXXXXX";
+	struct stat st;
+
+	umask(0);
+	for (mode_t mode = 0600; mode <= 0640; mode += 040) {
+		int fd = open(mktemp(strcpy(name, "made-XXXXXX")), O_WRONLY | O_CREAT | O_EXCL, mode);
+
+		if (fd < 0 || fstat(fd, &st) != 0 || (st.st_mode & 07777) != mode)
+			return wrong("open with O_CREAT");
+		close(fd);
+		fd = openat(AT_FDCWD, ".", O_RDWR | O_TMPFILE, mode);
+		if (fd >= 0 && (fstat(fd, &st) != 0 || (st.st_mode & 07777) != mode))
+			return wrong("openat with O_TMPFILE");
+		if (fd < 0 && errno != EOPNOTSUPP)
+			return wrong("O_TMPFILE");
+	}
+	return 0;
+}
+
+/* libc ends a program that uses the checked form with O_CREAT. PATH is below the snapshot: no refusal may come before. */
+static int checked_open(void)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		int null = open("/dev/null", O_WRONLY);
+
+		dup2(null, STDERR_FILENO);
+		__open_2(path, O_RDWR | O_CREAT);
+		_exit(0);
+	}
+	waitpid(child, &status, 0);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? 0 : wrong("__open_2 did not abort");
+}
+
+/* Names made from a template, in a directory whose path leads through the location and out again. */
+static int templates(void)
+{
+	char text[4096];
+	size_t x = (size_t)snprintf(text, sizeof(text), "%s/name-XXXXXX.end", path) - 10;
+	int fd = mkstemps(text, 4);
+	struct stat st;
+
+	if (fd < 0 || memcmp(text + x, "XXXXXX", 6) == 0 || strcmp(text + x + 6, ".end") != 0)
+		return wrong("mkstemps");
+	if (fstat(fd, &st) != 0)
+		return wrong("fstat");
+	expected = st.st_ino;
+	if (stat(text, &st) != 0 || st.st_ino != expected)
+		return wrong(text);
+	snprintf(text, sizeof(text), "%s/name-XXXXXX", path);
+	if (mkdtemp(text) != text || strstr(text, "XXXXXX") || rmdir(text) != 0)
+		return wrong("mkdtemp");
+	snprintf(text, sizeof(text), "%s/name-XXXXXX", path);
+	if (mktemp(text) != text || strstr(text, "XXXXXX") || !text[0])
+		return wrong("mktemp");
+	strcpy(text, "no template");
+	if (mkstemp(text) != -1 || errno != EINVAL || strcmp(text, "no template") != 0)
+		return wrong("no template");
+	return 0;
+}
+
+/* A link that this very process makes, removes or replaces is seen as it is, though its path was remembered. */
+static int own_link(void)
+{
+	struct stat st;
+	char here[2048], link[2100], text[2200], target[2048];
+
+	snprintf(target, sizeof(target), "%s", path);
+	*strrchr(target, '/') = '\0';
+	if (!getcwd(here, sizeof(here)))
+		return wrong("getcwd");
+	snprintf(link, sizeof(link), "%s/own", here);
+	snprintf(text, sizeof(text), "%s%s", link, strrchr(path, '/'));
+	for (int i = 0; i < 3; i++) {
+		if (symlink(target, link) != 0 || stat(text, &st) != 0 || st.st_ino != expected)
+			return wrong("through our link");
+		if (unlink(link) != 0 || stat(text, &st) == 0 || errno != ENOENT)
+			return wrong("after unlink");
+		if (mkdir(link, 0700) != 0 || stat(text, &st) == 0 || errno != ENOENT || rmdir(link) != 0)
+			return wrong("after mkdir");
+	}
+	if (symlink(".", "other") != 0 || rename("other", link) != 0 || stat(text, &st) == 0 ||
+	    errno != ENOENT)
+		return wrong("after rename");
+	return 0;
+}
+
+/* What a program finds by name is the shim, in both versions. */
+static int by_name(void)
+{
+	Dl_info ours, found;
+	void *by_default = dlsym(RTLD_DEFAULT, "realpath");
+	void *old = dlvsym(RTLD_DEFAULT, "realpath", "GLIBC_2.2.5");
+	void *recent = dlvsym(RTLD_DEFAULT, "realpath", "GLIBC_2.3");
+
+	if (!by_default || !old || !recent || old == recent)
+		return wrong("dlvsym");
+	if (!dladdr(dlsym(RTLD_DEFAULT, "librcu_exec_stand_aside"), &ours) || !dladdr(old, &found) ||
+	    found.dli_fbase != ours.dli_fbase || !dladdr(recent, &found) ||
+	    found.dli_fbase != ours.dli_fbase || !dladdr(by_default, &found) ||
+	    found.dli_fbase != ours.dli_fbase)
+		return wrong("not the shim's");
+	return 0;
+}
+
+/* Pinned or not, nobody is redirected after this. */
+static int stand_aside(void)
+{
+	struct stat st;
+	void (*aside)(void);
+
+	*(void **)&aside = dlsym(RTLD_DEFAULT, "librcu_exec_stand_aside");
+	if (!aside || !look())
+		return wrong("before");
+	aside();
+	return stat(path, &st) == 0 && st.st_ino != expected ? 0 : wrong("after");
+}
+
+static const struct context {
+	const char *name;
+	int (*run)(void);
+	bool file; /* PATH is a file to look at */
+} contexts[] = {
+	{ "threads", threads, true },
+	{ "vfork", vfork_child, true },
+	{ "tiny-stack", tiny_stack, true },
+	{ "signal-handler", signal_handler, true },
+	{ "errno", errno_kept, true },
+	{ "modes", modes, false },
+	{ "checked-open", checked_open, false },
+	{ "templates", templates, false },
+	{ "own-link", own_link, true },
+	{ "by-name", by_name, false },
+	{ "stand-aside", stand_aside, true },
+};
+
+int main(int argc, char **argv)
+{
+	struct stat st;
+
+	if (argc != 3)
+		return 2;
+	path = argv[2];
+	for (size_t i = 0; i < sizeof(contexts) / sizeof(contexts[0]); i++) {
+		if (strcmp(argv[1], contexts[i].name) != 0)
+			continue;
+		if (contexts[i].file && stat(path, &st) != 0)
+			return wrong(path);
+		expected = st.st_ino;
+		int result = contexts[i].run();
+		if (result == 0)
+			puts("ok");
+		return result;
+	}
+	return 2;
+}

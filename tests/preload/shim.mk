@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A probe is built plainly: what it calls is what its source says, and a sanitizer would stand between.
+PROBE_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -U_FORTIFY_SOURCE
+
+check_PROGRAMS += tests/preload/probe tests/preload/contexts
+tests_preload_probe_SOURCES = tests/preload/probe.c
+tests_preload_probe_CPPFLAGS = $(PROBE_CPPFLAGS)
+tests_preload_probe_CFLAGS = $(WARN_CFLAGS)
+tests_preload_probe_LDFLAGS =
+tests_preload_contexts_SOURCES = tests/preload/contexts.c
+tests_preload_contexts_CPPFLAGS = $(PROBE_CPPFLAGS)
+tests_preload_contexts_CFLAGS = $(WARN_CFLAGS) -pthread
+tests_preload_contexts_LDFLAGS = -pthread
+
+# Never installed; -rpath makes libtool build it as a shared object.
+check_LTLIBRARIES = tests/preload/libothers.la
+tests_preload_libothers_la_SOURCES = tests/preload/others.c
+tests_preload_libothers_la_CPPFLAGS = $(PROBE_CPPFLAGS)
+tests_preload_libothers_la_CFLAGS = $(WARN_CFLAGS)
+tests_preload_libothers_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
+
+shim_bats = tests/preload/reading.bats tests/preload/contexts.bats tests/preload/programs.bats
+TESTS += $(shim_bats)
+EXTRA_DIST += $(shim_bats) tests/preload/pinned.bash
