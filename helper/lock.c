@@ -74,20 +74,21 @@ static char *owner_text(const char *command, struct err *err)
 			    shown);
 }
 
-/* The lock is ours: writes down who we are. Not durable: after a crash of the machine nobody has it. */
-static int owner_write(const struct store *store, int fd, const char *command, struct err *err)
+/*
+ * The lock is ours: writes down who we are. Not durable: after a crash of the machine nobody has it. Cut by a full
+ * disk, what stands there names nobody, and the kernel has the lock all the same: gc must work then.
+ */
+static int owner_write(int fd, const char *command, struct err *err)
 {
 	char *text = owner_text(command, err);
 
 	if (text == NULL)
 		return -1;
 	const size_t length = strlen(text);
-	ssize_t written = ftruncate(fd, 0) == 0 ? pwrite(fd, text, length, 0) : -1;
+	if (pwrite(fd, text, length, 0) == (ssize_t)length && ftruncate(fd, (off_t)length) != 0)
+		err_errno(err, STATUS_FAILED, "lock", "ftruncate");
 	free(text);
-	if (written < 0)
-		return err_errno(err, STATUS_FAILED, store->path, STORE_LOCK ": cannot write");
-	/* Cut by a full disk: what stands there names nobody, and the kernel has the lock all the same. */
-	return 0;
+	return err->status == STATUS_DONE ? 0 : -1;
 }
 
 static bool owner_read(int fd, struct owner *owner)
@@ -156,12 +157,14 @@ static int staging_clear(struct store *store, const char *reserved, struct err *
 
 /*
  * The order. Pin files first: nothing below may find one missing. Then the migration, which may add a snapshot, and
- * the staging trees. Then the times, which look at all snapshots, and pin files for all of them. Each step can be
- * done again after a crash in it.
+ * the staging trees. Then the times, which look at all snapshots, and pin files for all of them: those two may fail
+ * (on a full disk gc must work), since publish() and reclaim() do them again where they matter. Each step can be done
+ * again after a crash in it.
  */
 static int recover(struct store *store, bool accept_reserved, struct err *err)
 {
 	struct reservation reservation = { NULL, NULL };
+	struct err late = ERR_NONE;
 	int result = reservation_read(store, &reservation, err);
 
 	if (result == 0 && reservation.staging != NULL && !accept_reserved)
@@ -173,10 +176,10 @@ static int recover(struct store *store, bool accept_reserved, struct err *err)
 		result = migrate_recover(store, err);
 	if (result == 0)
 		result = staging_clear(store, reservation.staging, err);
-	if (result == 0)
-		result = meta_settle(store, err);
-	if (result == 0)
-		result = store_make_pins(store, err);
+	if (result == 0) {
+		meta_settle(store, &late);
+		store_make_pins(store, &late);
+	}
 	reservation_release(&reservation);
 	return result;
 }
@@ -232,7 +235,7 @@ int store_lock(struct store *store, const char *command, bool reserved, struct e
 	else if (result != 0)
 		result = err_errno(err, STATUS_FAILED, store->path, STORE_LOCK ": flock");
 	else
-		result = owner_write(store, fd, command, err);
+		result = owner_write(fd, command, err);
 	if (result == 0) {
 		store->lock = fd;
 		result = recover(store, reserved, err);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "helper/alloc.h"
@@ -342,7 +341,10 @@ static int directory_check(const struct repo *repo, const struct place *place, s
 		err_errno(err, STATUS_FAILED, repo->location, "cannot be looked up");
 	else if (mount_root_check(repo->location, place, err) == 0 &&
 		 mounts_check(repo->location, canonical, err) == 0 && excluded_check(repo, place, err) == 0)
-		result = 0;
+		/* A directory changes its parent only for one who may write to it: rename(2). */
+		result = faccessat(place->parent, place->name, W_OK, AT_EACCESS) == 0
+				 ? 0
+				 : err_errno(err, STATUS_FAILED, repo->location, "cannot be moved");
 	free(canonical);
 	return result;
 }
@@ -502,12 +504,11 @@ static int set_beside(const struct place *place, const char *name, char **beside
 	return err_errno(err, STATUS_FAILED, place->parent_path, "%s, the tree that was there: rename", name);
 }
 
-/* Step 4: the old tree, which is a directory under our name now, is kept. */
+/* Step 4: the old tree, which is a directory under our name now, is kept. It has no meta file: meta_settle() says that
+ * it is retired. */
 static int old_tree_keep(struct store *store, const struct place *place, const struct journal *journal,
 			 char **beside, struct err *err)
 {
-	const struct meta meta = { .published = 0, .retired = time(NULL) };
-	struct err ignored = ERR_NONE;
 	char target[STORE_NAME_ROOM];
 	uint64_t number = journal->number;
 
@@ -517,12 +518,7 @@ static int old_tree_keep(struct store *store, const struct place *place, const s
 			return -1;
 		snapshot_name(number, target);
 	}
-	if (meta_write(store, number, &meta, err) != 0)
-		return -1;
 	if (renameat2(place->parent, journal->name, store->dir, target, RENAME_NOREPLACE) != 0) {
-		const int error = errno;
-		meta_remove(store, number, &ignored);
-		errno = error;
 		if (errno != EXDEV)
 			return err_errno(err, STATUS_FAILED, journal->location,
 					 "the tree that was there, to %s/%s", store->path, target);
@@ -559,6 +555,7 @@ static int directory_finish(struct store *store, const struct repo *repo, char *
 {
 	struct journal journal;
 	struct place place = { .parent = -1 };
+	struct err late = ERR_NONE;
 	struct stat st;
 	int result = journal_read(store, &journal, err);
 
@@ -575,6 +572,8 @@ static int directory_finish(struct store *store, const struct repo *repo, char *
 		result = old_tree_keep(store, &place, &journal, beside, err);
 	if (result == 0)
 		result = journal_remove(store, err);
+	if (result == 0) /* where this fails, the next store_lock() does it */
+		meta_settle(store, &late);
 	place_release(&place);
 	free(journal.location);
 	return result;

@@ -285,7 +285,7 @@ static void live_mark(const struct candidates *all, const struct reclaim_rules *
 
 	for (size_t i = 0; i < all->count; i++) {
 		struct candidate *this = &all->list[i];
-		/* In a dry run Portage may have published since meta_settle() looked. */
+		/* It could not be written down, or this is a dry run. */
 		if (this->meta.retired == 0)
 			this->meta.retired = now;
 		if (this->number == latest)
@@ -456,12 +456,18 @@ int reclaim(struct store *store, const struct reclaim_rules *rules,
 	    struct err *err)
 {
 	struct candidates all;
+	struct err late = ERR_NONE;
 	uint64_t latest;
 
-	/* What Portage published since the lock was taken gets its times and pin files; then what there is, then what is
-	 * latest: one that is published after the list was made is not in it. */
-	if (!rules->dry_run && (meta_settle(store, err) != 0 || store_make_pins(store, err) != 0))
-		return -1;
+	/*
+	 * What Portage published since the lock was taken gets its times and pin files. On a full disk it may not: then
+	 * it counts as retired just now, or as one that cannot be asked about. Then what there is, then what is latest:
+	 * one that is published after the list was made is not in it.
+	 */
+	if (!rules->dry_run) {
+		meta_settle(store, &late);
+		store_make_pins(store, &late);
+	}
 	all_find(store, &all, err);
 	if (store_latest(store, &latest, err) == 0) {
 		live_mark(&all, rules, latest);

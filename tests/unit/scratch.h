@@ -21,12 +21,13 @@ void scratch_need_root(void);
 
 void scratch_mkdir(const char *path); /* with its parents, 0755 */
 void scratch_write(const char *path, const char *text);
-char *scratch_read(const char *path); /* the caller frees it; NULL: there is no such file */
+char *scratch_read(const char *path);  /* the caller frees it; NULL: there is no such file */
 bool scratch_exists(const char *path); /* of any kind, links not followed */
 char *scratch_path(const char *top, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Opens TOP/store for change, not durable, and locks it. */
-void scratch_store(struct store *store, const char *top);
+/* Opens the store at `path` for change, not durable, and locks it. */
+void scratch_open(struct store *store, const char *path);
+
 /* Publishes a new snapshot with one file "version" that holds `text`. */
 uint64_t scratch_publish(struct store *store, const char *text);
 

@@ -1,14 +1,29 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The store engine: one program a module, against a real store in a directory of its own.
-if HAVE_CMOCKA
-STORE_TESTS = \
-	tests/unit/test_err
-check_PROGRAMS += $(STORE_TESTS)
-TESTS += $(STORE_TESTS)
+store_unit_tests = \
+	tests/unit/test_err \
+	tests/unit/test_identity \
+	tests/unit/test_lock \
+	tests/unit/test_meta \
+	tests/unit/test_reservation \
+	tests/unit/test_store \
+	tests/unit/test_trust
+check_PROGRAMS += $(store_unit_tests)
+TESTS += $(store_unit_tests)
 
-STORE_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-STORE_TEST_LIBS = $(HELPER_LIBS) $(CMOCKA_LIBS)
-
-tests_unit_test_err_CFLAGS = $(STORE_TEST_CFLAGS)
-tests_unit_test_err_LDADD = $(STORE_TEST_LIBS)
-endif
+STORE_UNIT_LIBS = $(HELPER_LIBS) $(CMOCKA_LIBS)
+SCRATCH = tests/unit/scratch.c tests/unit/scratch.h
+tests_unit_test_err_SOURCES = tests/unit/test_err.c
+tests_unit_test_err_LDADD = $(STORE_UNIT_LIBS)
+tests_unit_test_identity_SOURCES = tests/unit/test_identity.c
+tests_unit_test_identity_LDADD = $(STORE_UNIT_LIBS)
+tests_unit_test_lock_SOURCES = tests/unit/test_lock.c $(SCRATCH)
+tests_unit_test_lock_LDADD = $(STORE_UNIT_LIBS)
+tests_unit_test_meta_SOURCES = tests/unit/test_meta.c $(SCRATCH)
+tests_unit_test_meta_LDADD = $(STORE_UNIT_LIBS)
+tests_unit_test_reservation_SOURCES = tests/unit/test_reservation.c $(SCRATCH)
+tests_unit_test_reservation_LDADD = $(STORE_UNIT_LIBS)
+tests_unit_test_store_SOURCES = tests/unit/test_store.c $(SCRATCH)
+tests_unit_test_store_LDADD = $(STORE_UNIT_LIBS)
+tests_unit_test_trust_SOURCES = tests/unit/test_trust.c $(SCRATCH)
+tests_unit_test_trust_LDADD = $(STORE_UNIT_LIBS)

@@ -32,7 +32,8 @@ static void test_ours(void **state)
 	const char *top = *state;
 	char *path = alloc_printf("%s/a/b", top);
 
-	assert_true(trusts(path, NOBODY)); /* nothing is there yet; the scratch directory is in a sticky /tmp */
+	assert_true(
+		trusts(path, NOBODY)); /* nothing is there yet; the scratch directory is in a sticky /tmp */
 	scratch_mkdir(path);
 	assert_true(trusts(path, NOBODY));
 	free(path);

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "helper/alloc.h"
+#include "helper/lock.h"
+#include "helper/publish.h"
+#include "helper/tree.h"
+#include "tests/unit/scratch.h"
+
+int scratch_make(void **state)
+{
+	const char *base = getenv("TMPDIR");
+	char *template = alloc_printf("%s/rcu-unit.XXXXXX", base == NULL ? "/tmp" : base);
+
+	if (mkdtemp(template) == NULL)
+		return -1;
+	*state = realpath(template, NULL);
+	free(template);
+	return *state == NULL ? -1 : 0;
+}
+
+int scratch_remove(void **state)
+{
+	struct err err = ERR_NONE;
+	int result = tree_delete(AT_FDCWD, *state, &err);
+
+	free(*state);
+	return result;
+}
+
+void scratch_need_root(void)
+{
+	if (geteuid() != 0) {
+		print_message("# skipped: needs root\n");
+		skip();
+	}
+}
+
+char *scratch_path(const char *top, const char *format, ...)
+{
+	va_list arguments;
+	char *rest;
+
+	va_start(arguments, format);
+	assert_true(vasprintf(&rest, format, arguments) >= 0);
+	va_end(arguments);
+	char *path = alloc_printf("%s/%s", top, rest);
+	free(rest);
+	return path;
+}
+
+void scratch_mkdir(const char *path)
+{
+	char *part = alloc_copy(path);
+
+	for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(part, 0755);
+		*slash = '/';
+	}
+	assert_true(mkdir(part, 0755) == 0 || errno == EEXIST);
+	free(part);
+}
+
+void scratch_write(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+char *scratch_read(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char *text = NULL;
+	size_t room = 0;
+
+	if (file == NULL)
+		return NULL;
+	if (getdelim(&text, &room, '\0', file) < 0)
+		text[0] = '\0';
+	fclose(file);
+	return text;
+}
+
+bool scratch_exists(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+void scratch_open(struct store *store, const char *path)
+{
+	struct err err = ERR_NONE;
+
+	*store = (struct store)STORE_CLOSED;
+	if (store_open(store, path, STORE_CHANGE, false, &err) != 0 ||
+	    store_lock(store, "unit test", true, &err) != 0)
+		fail_msg("%s", err.text);
+}
+
+uint64_t scratch_publish(struct store *store, const char *text)
+{
+	struct staging staging = STAGING_NONE;
+	struct err err = ERR_NONE;
+	uint64_t number = 0;
+
+	if (store->storage->stage(store, STAGE_EMPTY, &staging, &err) != 0)
+		fail_msg("%s", err.text);
+	char *path = alloc_printf("%s/version", staging.path);
+	scratch_write(path, text);
+	free(path);
+	if (publish(store, &staging, &number, &err) != 0)
+		fail_msg("%s", err.text);
+	staging_release(&staging);
+	return number;
+}
