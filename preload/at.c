@@ -9,16 +9,14 @@ static enum map_leaf leaf_of(int flags)
 	return flags & AT_SYMLINK_NOFOLLOW ? LEAF_NOFOLLOW : LEAF_FOLLOW;
 }
 
-/* No path, where the call allows that, means what the descriptor is open on. */
+/* An empty path, where the call allows that, means what the descriptor is open on. */
 static int change_refused(const struct mapped *m, int flags)
 {
-	bool empty = m->path && m->path[0] == '\0' && (flags & AT_EMPTY_PATH);
+	bool itself = (flags & AT_EMPTY_PATH) && m->path && m->path[0] == '\0';
 
-	if (m->path && !empty)
+	if (!itself)
 		return refuse_change(m->dir, m->path, !(flags & AT_SYMLINK_NOFOLLOW));
-	if (m->dir == AT_FDCWD)
-		return refuse_change(m->dir, ".", true);
-	return empty ? refuse_opened(m->dir) : refuse_descriptor(m->dir);
+	return m->dir == AT_FDCWD ? refuse_change(m->dir, ".", true) : refuse_descriptor(m->dir);
 }
 
 int wrap_faccessat(int dir, const char *path, int mode, int flags)
@@ -91,11 +89,12 @@ int wrap_fchownat(int dir, const char *path, uid_t user, gid_t group, int flags)
 	return error ? fail(error) : next()->fchownat(m.dir, m.path, user, group, flags);
 }
 
+/* Here it is NULL that means the descriptor. */
 int wrap_futimesat(int dir, const char *path, const struct timeval times[2])
 {
 	MAPPED(m);
 	MAP(m, dir, path, LEAF_FOLLOW);
-	int error = change_refused(&m, 0);
+	int error = path ? change_refused(&m, 0) : refuse_descriptor(dir);
 	return error ? fail(error) : next()->futimesat(m.dir, m.path, times);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define EXPORT_stdio EXPORT
+#include "core/names.h"
 #include "preload/wrap.h"
 
 #define MODE_LETTERS 7 /* as many as libc looks at (_IO_new_file_fopen) */
@@ -40,6 +41,18 @@ static int stream_refused(const struct mapped *m, int flags)
 	return flags == O_RDONLY || flags == (O_RDONLY | O_EXCL) ? 0 : refuse_open(m->dir, m->path, flags);
 }
 
+/* What libc opens for a path of NULL: the stream's own file once more, by procfs (fd_to_filename() in glibc). */
+static int again_refused(FILE *stream, int flags)
+{
+	char door[] = "/proc/self/fd/2147483647";
+	struct mapped m = { .dir = AT_FDCWD, .path = door };
+
+	if (stream->_fileno < 0)
+		return 0;
+	snapshot_number_format((uint64_t)stream->_fileno, door + sizeof("/proc/self/fd/") - 1);
+	return stream_refused(&m, flags);
+}
+
 static FILE *stream_open(FILE *(*call)(const char *, const char *), const char *path, const char *mode)
 {
 	int flags = flags_of(mode);
@@ -74,7 +87,7 @@ static FILE *stream_reopen(FILE *(*call)(const char *, const char *, FILE *), co
 	int flags = flags_of(mode);
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, leaf_of(flags));
-	int error = path ? stream_refused(&m, flags) : 0;
+	int error = path ? stream_refused(&m, flags) : again_refused(stream, flags);
 	if (error == 0)
 		return call(m.path, mode, stream);
 	call("", mode, stream); /* a failure, too, closes the stream */

@@ -28,6 +28,11 @@ context() {
 @test "librcu_exec_stand_aside ends redirection" { context stand-aside "$LOCATION/version"; }
 @test "links that the program itself moves are seen" { context own-link "$LOCATION/version"; }
 
+@test "freopen without a path does not open a pinned file for writing" {
+	context reopen "$LOCATION/version"
+	[ "$(cat "$PINNED/version")" = one ]
+}
+
 @test "letters of a template come back from a mapped path" {
 	mkdir "$STORE/tmp"
 	context templates "$STORE/tmp"

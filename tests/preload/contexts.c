@@ -225,6 +225,30 @@ static int templates(void)
 	return 0;
 }
 
+/* freopen() without a path opens the stream's own file once more: no way to write around the refusal. */
+static int reopen(void)
+{
+	static const char *const modes_of_writing[] = { "w", "a", "r+", "w+" };
+	struct stat before, after;
+
+	if (stat(path, &before) != 0)
+		return wrong("stat");
+	for (size_t i = 0; i < 4; i++) {
+		FILE *stream = fopen(path, "r");
+
+		if (!stream || freopen(NULL, modes_of_writing[i], stream) || errno != EROFS)
+			return wrong("freopen for writing");
+		fclose(stream);
+		stream = fopen(path, "r");
+		if (!stream || !freopen(NULL, "r", stream) || fgetc(stream) == EOF)
+			return wrong("freopen for reading");
+		fclose(stream);
+	}
+	if (stat(path, &after) != 0 || after.st_size != before.st_size || after.st_ctime != before.st_ctime)
+		return wrong("the file has changed");
+	return 0;
+}
+
 /* A link that this very process makes, removes or replaces is seen as it is, though its path was remembered. */
 static int own_link(void)
 {
@@ -296,6 +320,7 @@ static const struct context {
 	{ "checked-open", checked_open, false },
 	{ "templates", templates, false },
 	{ "own-link", own_link, true },
+	{ "reopen", reopen, false },
 	{ "by-name", by_name, false },
 	{ "stand-aside", stand_aside, true },
 };
