@@ -12,11 +12,9 @@ static enum map_leaf leaf_of(int flags)
 /* An empty path, where the call allows that, means what the descriptor is open on. */
 static int change_refused(const struct mapped *m, int flags)
 {
-	bool itself = (flags & AT_EMPTY_PATH) && m->path && m->path[0] == '\0';
-
-	if (!itself)
+	if (!m->path || m->path[0] || !(flags & AT_EMPTY_PATH))
 		return refuse_change(m->dir, m->path, !(flags & AT_SYMLINK_NOFOLLOW));
-	return m->dir == AT_FDCWD ? refuse_change(m->dir, ".", true) : refuse_descriptor(m->dir);
+	return m->dir == AT_FDCWD ? refuse_change(m->dir, ".", true) : refuse_opened(m->dir);
 }
 
 int wrap_faccessat(int dir, const char *path, int mode, int flags)

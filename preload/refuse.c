@@ -166,7 +166,8 @@ static int pin_beyond(int dir, const char *path, size_t size, unsigned links, st
 	memcpy(text, path, entry.parent);
 	if (text[entry.parent] == '/')
 		text += entry.parent;
-	int pin = pin_of(dir, text, true, links + 1, &named);
+	/* A door to a link itself: somebody has it open with O_PATH | O_NOFOLLOW. */
+	int pin = pin_of(dir, text, !S_ISLNK(st->st_mode), links + 1, &named);
 	return st->st_mode == 0 || is_same(st, &named) ? pin : OUTSIDE;
 }
 
@@ -179,15 +180,23 @@ static int pin_of(int dir, const char *path, bool follow, unsigned links, struct
 	int error = sys_fstatat(dir, path, st, follow ? 0 : AT_SYMLINK_NOFOLLOW);
 	struct stat entry_st;
 
-	if (error == 0 && S_ISDIR(st->st_mode))
-		return pin_above(dir, path, strlen(path));
+	bool directory = error == 0 && S_ISDIR(st->st_mode);
+	if (directory) {
+		int pin = pin_above(dir, path, strlen(path));
+
+		if (pin == NOWHERE && pin_rooted_at(st) >= 0)
+			pin = pin_rooted_at(st);
+		if (pin != NOWHERE)
+			return pin;
+		/* We may not search it, but may own it: then by its entry, as what is no directory. */
+	}
 	if ((error != 0 && error != -ENOENT) || links > LINKS_MAX)
 		return NOWHERE;
 	if (error != 0)
 		memset(st, 0, sizeof(*st));
 
 	struct entry entry = entry_of(path);
-	if (!entry.named || entry.slashes)
+	if (!entry.named || (entry.slashes && !directory))
 		return NOWHERE;
 	if (follow && sys_fstatat(dir, path, &entry_st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISLNK(entry_st.st_mode))
@@ -293,13 +302,15 @@ int refuse_change(int dir, const char *path, bool follow)
 	return pin_of(dir, path, follow, 0, &st) >= 0 && st.st_mode != 0 ? EROFS : 0;
 }
 
+/* Linux asks for permission first since 6.14 or so; 6.1 says EROFS at once. */
 int refuse_truncate(int dir, const char *path)
 {
 	struct stat st;
 
-	if (is_idle(path))
+	if (is_idle(path) || pin_of(dir, path, true, 0, &st) < 0 || !S_ISREG(st.st_mode))
 		return 0;
-	return pin_of(dir, path, true, 0, &st) >= 0 && S_ISREG(st.st_mode) ? EROFS : 0;
+	int error = access_error(dir, path, W_OK, AT_EACCESS);
+	return error ? error : EROFS;
 }
 
 int refuse_rename(int from_dir, const char *from, int to_dir, const char *to)
@@ -317,20 +328,35 @@ int refuse_rename(int from_dir, const char *from, int to_dir, const char *to)
 	return old_pin >= 0 && old.named && fresh.named ? EROFS : 0;
 }
 
+/* The pin that what the descriptor is open on lies in. */
+static int pin_opened(int fd)
+{
+	/* "/proc/self/fd/N" */
+	char path[sizeof("/proc/self/fd/") + SNAPSHOT_NUMBER_ROOM] = "/proc/self/fd/";
+	struct stat st;
+
+	if (fd < 0 || sys_fstat(fd, &st) != 0)
+		return NOWHERE;
+	int pin = S_ISDIR(st.st_mode) ? pin_above(fd, "", 0) : NOWHERE;
+	if (pin != NOWHERE)
+		return pin;
+	snapshot_number_format((uint64_t)fd, path + sizeof("/proc/self/fd/") - 1);
+	return pin_of(AT_FDCWD, path, true, 0, &st);
+}
+
 /*
  * The kernel looks at the old object, then at whether the new name can be made at all (EROFS), then at both
  * mounts.
  */
-int refuse_link(int from_dir, const char *from, bool follow, int to_dir, const char *to)
+int refuse_link(int from_dir, const char *from, int to_dir, const char *to, int flags)
 {
-	struct stat st;
+	struct stat st = { .st_mode = S_IFREG };
 
-	if (!from || is_idle(to))
+	if (!from || is_idle(to) || (from[0] == '\0' && !(flags & AT_EMPTY_PATH)))
 		return 0;
-	int old_pin = from[0]                   ? pin_of(from_dir, from, follow, 0, &st)
-		      : refuse_opened(from_dir) ? 0
-						: OUTSIDE;
-	if (old_pin == NOWHERE || (from[0] && st.st_mode == 0))
+	int old_pin = from[0] ? pin_of(from_dir, from, flags & AT_SYMLINK_FOLLOW, 0, &st)
+			      : pin_opened(from_dir);
+	if (old_pin == NOWHERE || st.st_mode == 0)
 		return 0;
 	int new_pin = pin_of_new(to_dir, to, false);
 	if (new_pin >= 0)
@@ -340,16 +366,7 @@ int refuse_link(int from_dir, const char *from, bool follow, int to_dir, const c
 
 int refuse_opened(int fd)
 {
-	/* "/proc/self/fd/N" */
-	char path[sizeof("/proc/self/fd/") + SNAPSHOT_NUMBER_ROOM] = "/proc/self/fd/";
-	struct stat st;
-
-	if (!shim_active() || fd < 0 || sys_fstat(fd, &st) != 0)
-		return 0;
-	if (S_ISDIR(st.st_mode))
-		return pin_above(fd, "", 0) >= 0 ? EROFS : 0;
-	snapshot_number_format((uint64_t)fd, path + sizeof("/proc/self/fd/") - 1);
-	return pin_of(AT_FDCWD, path, true, 0, &st) >= 0 ? EROFS : 0;
+	return shim_active() && pin_opened(fd) >= 0 ? EROFS : 0;
 }
 
 int refuse_descriptor(int fd)

@@ -39,15 +39,15 @@ int refuse_remove(int dir, const char *path);
  */
 int refuse_change(int dir, const char *path, bool follow);
 
-/* truncate: EROFS for a file. */
+/* truncate: EROFS for a file, EACCES before that. */
 int refuse_truncate(int dir, const char *path);
 
 /*
  * rename and link over both names: EXDEV where they are not in one snapshot, EROFS where they are. link:
- * EROFS also into a snapshot.
+ * EROFS also into a snapshot; `flags` are those of linkat.
  */
 int refuse_rename(int from_dir, const char *from, int to_dir, const char *to);
-int refuse_link(int from_dir, const char *from, bool follow, int to_dir, const char *to);
+int refuse_link(int from_dir, const char *from, int to_dir, const char *to, int flags);
 
 /*
  * fchmod, fchown, futimens, fsetxattr, fremovexattr on an open descriptor: EROFS. Not for one that is O_PATH:

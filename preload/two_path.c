@@ -49,7 +49,7 @@ int wrap_link(const char *from, const char *to)
 	MAPPED(t);
 	MAP(f, AT_FDCWD, from, LEAF_NOFOLLOW);
 	MAP(t, AT_FDCWD, to, LEAF_NOFOLLOW);
-	int error = refuse_link(f.dir, f.path, false, t.dir, t.path);
+	int error = refuse_link(f.dir, f.path, t.dir, t.path, 0);
 	return error ? fail(error) : moved(next()->link(f.path, t.path));
 }
 
@@ -60,7 +60,7 @@ int wrap_linkat(int from_dir, const char *from, int to_dir, const char *to, int 
 	MAPPED(t);
 	MAP(f, from_dir, from, follow ? LEAF_FOLLOW : LEAF_NOFOLLOW);
 	MAP(t, to_dir, to, LEAF_NOFOLLOW);
-	int error = refuse_link(f.dir, f.path, follow, t.dir, t.path);
+	int error = refuse_link(f.dir, f.path, t.dir, t.path, flags);
 	return error ? fail(error) : moved(next()->linkat(f.dir, f.path, t.dir, t.path, flags));
 }
 
