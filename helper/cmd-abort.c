@@ -19,7 +19,7 @@ static int abort_repo(const struct options *options, const struct repo *repo, st
 	if (result == 0)
 		result = reservation_remove(&session.store, err);
 	if (result == 0)
-		result = session_finish(&session, err);
+		session_finish(&session);
 	free(command);
 	session_close(&session);
 	return result;

@@ -39,7 +39,9 @@ static int sync_locked(const struct options *options, const struct transport *tr
 	    session_publish(session, &number, &changed, err) != 0)
 		return -1;
 	session_tell(session, number, changed);
-	return session_reclaim(session, err) != 0 ? -1 : session_finish(session, err);
+	session_reclaim(session);
+	session_finish(session);
+	return 0;
 }
 
 static int sync_repo(const struct options *options, const struct repo *repo, struct err *err)

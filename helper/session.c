@@ -212,21 +212,26 @@ void session_keep(struct session *session)
 	staging_let_go(session);
 }
 
-int session_reclaim(struct session *session, struct err *err)
+void session_reclaim(struct session *session)
 {
 	const struct reclaim_rules rules = { .spares = session->repo->spares,
 					     .ttl_days = session->repo->ttl_days };
+	struct err err = ERR_NONE;
 	struct numbers numbers;
-	int result = command_numbers(&session->store, &numbers, err);
 
+	if (command_numbers(&session->store, &numbers, &err) != 0 ||
+	    reclaim(&session->store, &rules, NULL, NULL, &err) != 0)
+		warn(session->repo->name, "not all could be reclaimed: %s", err.text);
 	numbers_release(&numbers);
-	return result != 0 ? -1 : reclaim(&session->store, &rules, NULL, NULL, err);
 }
 
-int session_finish(struct session *session, struct err *err)
+void session_finish(struct session *session)
 {
+	struct err err = ERR_NONE;
+
 	store_unlock(&session->store);
-	return session->store.storage->empty_trash(&session->store, err);
+	if (session->store.storage->empty_trash(&session->store, &err) != 0)
+		warn(session->repo->name, "the trash could not be emptied: %s", err.text);
 }
 
 /* The trash is for the next run: why this one failed must be said without more delay. */

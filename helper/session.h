@@ -59,11 +59,12 @@ int session_drop(struct session *session, struct err *err);
 /* Keeps what is staged for another process (begin): session_close() leaves it. */
 void session_keep(struct session *session);
 
-/* Reclaims by the repository's rules. */
-int session_reclaim(struct session *session, struct err *err);
-
-/* Gives the lock back and empties the trash. */
-int session_finish(struct session *session, struct err *err);
+/*
+ * Reclaims by the repository's rules; gives the lock back and empties the trash. What fails here is a warning: the
+ * exit status says whether the new tree is published, and the next run, or gc, tries again.
+ */
+void session_reclaim(struct session *session);
+void session_finish(struct session *session);
 
 void session_close(struct session *session);
 
