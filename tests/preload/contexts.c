@@ -269,6 +269,21 @@ static int own_link(void)
 		if (mkdir(link, 0700) != 0 || stat(text, &st) == 0 || errno != ENOENT || rmdir(link) != 0)
 			return wrong("after mkdir");
 	}
+	/* LOCATION itself, by each call that removes a name */
+	ssize_t length = readlink(target, here, sizeof(here) - 1);
+	if (length < 0)
+		return wrong(target);
+	here[length] = '\0';
+	for (int i = 0; i < 3; i++) {
+		if (!look())
+			return wrong("LOCATION");
+		if ((i == 0 ? unlink(target) : i == 1 ? remove(target) : unlinkat(AT_FDCWD, target, 0)) != 0)
+			return wrong("removing LOCATION");
+		if (stat(path, &st) == 0 || errno != ENOENT)
+			return wrong("LOCATION is gone");
+		if (symlink(here, target) != 0)
+			return wrong("LOCATION again");
+	}
 	if (symlink(".", "other") != 0 || rename("other", link) != 0 || stat(text, &st) == 0 ||
 	    errno != ENOENT)
 		return wrong("after rename");
