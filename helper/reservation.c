@@ -2,10 +2,12 @@
 #include "helper/reservation.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -71,6 +73,18 @@ static bool record_holds(const struct record *record)
 	return age >= 0 && age < RESERVATION_SECONDS;
 }
 
+/* Published or thrown away, by somebody who died before he took the reservation off: it holds nothing any more, and
+ * kept alive it would keep every writer out. */
+static bool record_is_left(const struct store *store, const struct record *record)
+{
+	struct stat st;
+	char *name = alloc_printf(STORE_STAGING "/%s", record->staging);
+	bool left = fstatat(store->dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+
+	free(name);
+	return left;
+}
+
 static char *record_text(const struct record *record)
 {
 	char when[64] = "?";
@@ -94,7 +108,8 @@ int reservation_read(struct store *store, struct reservation *reservation, struc
 		return -1;
 	if (text == NULL)
 		return 0;
-	const bool holds = ini_parse_string(text, record_line, &record) == 0 && record_holds(&record);
+	const bool holds = ini_parse_string(text, record_line, &record) == 0 && record_holds(&record) &&
+			   !record_is_left(store, &record);
 	free(text);
 	if (holds) {
 		reservation->staging = alloc_copy(record.staging);
