@@ -5,6 +5,9 @@ store_unit_tests = \
 	tests/unit/test_identity \
 	tests/unit/test_lock \
 	tests/unit/test_meta \
+	tests/unit/test_pin \
+	tests/unit/test_publish \
+	tests/unit/test_reclaim \
 	tests/unit/test_reservation \
 	tests/unit/test_store \
 	tests/unit/test_trust
@@ -21,9 +24,17 @@ tests_unit_test_lock_SOURCES = tests/unit/test_lock.c $(SCRATCH)
 tests_unit_test_lock_LDADD = $(STORE_UNIT_LIBS)
 tests_unit_test_meta_SOURCES = tests/unit/test_meta.c $(SCRATCH)
 tests_unit_test_meta_LDADD = $(STORE_UNIT_LIBS)
+tests_unit_test_pin_SOURCES = tests/unit/test_pin.c $(SCRATCH)
+tests_unit_test_pin_LDADD = $(STORE_UNIT_LIBS)
+tests_unit_test_publish_SOURCES = tests/unit/test_publish.c $(SCRATCH)
+tests_unit_test_publish_LDADD = $(STORE_UNIT_LIBS)
+tests_unit_test_reclaim_SOURCES = tests/unit/test_reclaim.c $(SCRATCH)
+tests_unit_test_reclaim_LDADD = $(STORE_UNIT_LIBS)
 tests_unit_test_reservation_SOURCES = tests/unit/test_reservation.c $(SCRATCH)
 tests_unit_test_reservation_LDADD = $(STORE_UNIT_LIBS)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c $(SCRATCH)
 tests_unit_test_store_LDADD = $(STORE_UNIT_LIBS)
 tests_unit_test_trust_SOURCES = tests/unit/test_trust.c $(SCRATCH)
 tests_unit_test_trust_LDADD = $(STORE_UNIT_LIBS)
+# Its hooks run a reader between two steps of the reclaimer.
+tests_unit_test_reclaim_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=renameat
