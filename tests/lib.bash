@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
 # lib.bash: what every bats test here begins with.
 #
 #     load ../lib
