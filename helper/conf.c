@@ -199,7 +199,8 @@ static char *prepare_line(char *to, int room, void *context)
 	if (source->err->status != STATUS_DONE)
 		return NULL;
 	if (source->expected)
-		return bad_line(source, "neither [section] nor key = value");
+		return bad_line(source, source->left ? "a key that is too long"
+						     : "neither [section] nor key = value");
 	if (source->left)
 		return go_on(source, to, size, source->left, source->left_length, false);
 	while ((indent = next_text(source)) >= 0) {

@@ -18,6 +18,8 @@
 #define PORTAGE_DEFAULTS "/usr/share/portage/config/repos.conf"
 #define PORTAGE_CONFIG "/etc/portage/repos.conf"
 
+#define MAX_DELETE "sync-rcu-max-delete"
+
 /* No count of snapshots and no age needs more, and a product with seconds stays far from any limit. */
 #define NUMBER_MAX 1000000
 
@@ -136,12 +138,30 @@ static int read_number(const struct reading *reading, const char *name, unsigned
 	if (!value)
 		return result;
 	size_t digits = strspn(value, "0123456789");
-	if (value[digits] != '\0' || digits > 9 || strtoul(value, NULL, 10) > NUMBER_MAX)
+	if (digits == 0 || value[digits] != '\0' || digits > 9 || strtoul(value, NULL, 10) > NUMBER_MAX)
 		result = bad_value(reading, key, value, "not a number from 0 to 1000000");
 	else
 		*to = (unsigned)strtoul(value, NULL, 10);
 	free(value);
 	return result;
+}
+
+/*
+ * sync-rcu-max-delete: its form is checked; this version holds no sync to it (rcu-repo(8), BUGS). The one value
+ * that is taken as it is written: Portage needs 50%% in its own files, and people will write 50% in ours.
+ */
+static int check_share(const struct reading *reading)
+{
+	const struct conf_key *key = conf_find(reading->conf, reading->section, MAX_DELETE);
+
+	if (!key)
+		return 0;
+	const size_t digits = strspn(key->value, "0123456789");
+	const char *unit = key->value + digits;
+	if (digits == 0 || digits > 3 || strtoul(key->value, NULL, 10) > 100 ||
+	    (strcmp(unit, "%") != 0 && strcmp(unit, "%%") != 0))
+		return bad_value(reading, key, key->value, "not a share from 0% to 100%");
+	return 0;
 }
 
 static int read_durability(const struct reading *reading, bool *durable)
@@ -296,6 +316,8 @@ static int check_values(const struct reading *reading)
 			const struct conf_key *key = conf_find(reading->conf, reading->section, name);
 			char *value;
 
+			if (strcmp(name, MAX_DELETE) == 0)
+				continue;
 			if (conf_value(reading->conf, reading->section, key, &value, reading->err) != 0)
 				return -1;
 			free(value);
@@ -329,7 +351,7 @@ static int repo_read(const struct reading *reading, bool from_portage, struct re
 	    read_bool(reading, "auto-sync", &repo->auto_sync) != 0 ||
 	    read_bool(reading, "sync-allow-hardlinks", &hardlinks) != 0 ||
 	    read_number(reading, "sync-rcu-spare-snapshots", &repo->spares) != 0 ||
-	    read_number(reading, "sync-rcu-ttl-days", &repo->ttl_days) != 0 ||
+	    read_number(reading, "sync-rcu-ttl-days", &repo->ttl_days) != 0 || check_share(reading) != 0 ||
 	    read_durability(reading, &repo->durable) != 0)
 		return -1;
 	return repo_check(reading, repo, hardlinks);

@@ -14,7 +14,8 @@
 
 /* What the child could not do before its exec, for the parent. */
 struct failure {
-	const char *step;
+	const char *step; /* both are good in the parent as well: the child is a copy of it */
+	const char *name;
 	int error;
 };
 
@@ -52,9 +53,9 @@ static void signals_give_back(const struct signals *signals)
 	sigprocmask(SIG_SETMASK, &signals->mask, NULL);
 }
 
-static void __attribute__((noreturn)) child_fail(int report, const char *step)
+static void __attribute__((noreturn)) child_fail(int report, const char *step, const char *name)
 {
-	struct failure failure = { .step = step, .error = errno };
+	struct failure failure = { .step = step, .name = name, .error = errno };
 
 	if (write(report, &failure, sizeof(failure)) < 0)
 		_exit(126);
@@ -70,16 +71,16 @@ child_start(const struct run *run, const struct signals *signals, pid_t parent, 
 		_exit(127);
 	signals_give_back(signals);
 	if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
-		child_fail(report, "its output cannot be redirected");
+		child_fail(report, "its output cannot be redirected", run->argv[0]);
 	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0 && errno != ENOSYS)
-		child_fail(report, "descriptors cannot be closed");
+		child_fail(report, "descriptors cannot be closed", run->argv[0]);
 	if (run->cwd && chdir(run->cwd) != 0)
-		child_fail(report, "cannot enter its directory");
+		child_fail(report, "cannot enter its directory", run->cwd);
 	for (const char *const *entry = run->env; entry && *entry; entry++)
 		if (putenv((char *)*entry) != 0)
-			child_fail(report, "environment");
+			child_fail(report, "environment", *entry);
 	execvp(run->argv[0], (char *const *)run->argv);
-	child_fail(report, "cannot be run");
+	child_fail(report, "cannot be run", run->argv[0]);
 }
 
 /* Waits for the end of `pid`; *sent is the last signal that somebody sent us, or 0. */
@@ -151,6 +152,6 @@ int run(const struct run *run, struct err *err)
 	errno = failure.error;
 	if (errno == ENOENT)
 		return err_fail(err, STATUS_FAILED, run->subject, "%s: %s: not found", failure.step,
-				run->argv[0]);
-	return err_errno(err, STATUS_FAILED, run->subject, "%s: %s", failure.step, run->argv[0]);
+				failure.name);
+	return err_errno(err, STATUS_FAILED, run->subject, "%s: %s", failure.step, failure.name);
 }

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "helper/alloc.h"
+#include "helper/loadable.h"
+#include "tests/unit/scratch.h"
+
+static int enter(void **state)
+{
+	return scratch_make(state) == 0 ? chdir(*state) : -1;
+}
+
+static int leave(void **state)
+{
+	return chdir("/") == 0 ? scratch_remove(state) : -1;
+}
+
+static void copy_of(const char *name, const char *from, mode_t mode)
+{
+	FILE *in = fopen(from, "r"), *out = fopen(name, "w");
+	char piece[65536];
+	size_t got;
+
+	assert_non_null(in);
+	assert_non_null(out);
+	while ((got = fread(piece, 1, sizeof(piece), in)) > 0)
+		assert_int_equal(fwrite(piece, 1, got, out), got);
+	fclose(in);
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(chmod(name, mode), 0);
+}
+
+static void script(const char *name, const char *text)
+{
+	scratch_write(name, text);
+	assert_int_equal(chmod(name, 0755), 0);
+}
+
+/* The first bytes of a static program of our own machine: an ELF header without program headers. */
+static void static_program(const char *name)
+{
+	char head[65536];
+	FILE *self = fopen("/proc/self/exe", "r"), *out = fopen(name, "w");
+
+	assert_non_null(self);
+	assert_non_null(out);
+	size_t got = fread(head, 1, sizeof(head), self);
+	head[56] = 0; /* e_phnum */
+	assert_int_equal(fwrite(head, 1, got, out), got);
+	fclose(self);
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(chmod(name, 0755), 0);
+}
+
+static void test_kinds(void **state)
+{
+	(void)state;
+	assert_null(loadable_why_not("/proc/self/exe"));
+	assert_null(loadable_why_not("/bin/sh"));
+	static_program("static");
+	assert_string_equal(loadable_why_not("static"), "is a static program, which loads no library");
+	scratch_write("foreign", "\177ELF\001\001\001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	assert_string_equal(loadable_why_not("foreign"), "is for another machine or another C library");
+	scratch_write("text", "echo\n");
+	assert_null(loadable_why_not("text"));
+	assert_null(loadable_why_not("missing"));
+	assert_null(loadable_why_not("."));
+}
+
+static void test_scripts(void **state)
+{
+	char *text = alloc_printf("#!%s/static -x\n", (char *)*state);
+
+	static_program("static");
+	script("good", "#!/bin/sh\n");
+	script("bad", text);
+	free(text);
+	text = alloc_printf("#! %s/bad\n", (char *)*state);
+	script("worse", text);
+	free(text);
+	text = alloc_printf("#!%s/loop\n", (char *)*state);
+	script("loop", text);
+	free(text);
+	assert_null(loadable_why_not("good"));
+	assert_non_null(loadable_why_not("bad"));
+	assert_non_null(loadable_why_not("worse"));
+	assert_null(loadable_why_not("loop"));
+}
+
+static void test_privileges(void **state)
+{
+	(void)state;
+	copy_of("setid", "/bin/true", 06755);
+	assert_null(loadable_why_not("setid")); /* our own: nothing is gained */
+	scratch_need_root();
+	assert_int_equal(chown("setid", 65534, 0), 0);
+	assert_int_equal(chmod("setid", 04755), 0);
+	assert_string_equal(loadable_why_not("setid"),
+			    "gains privileges when it starts, so it ignores LD_PRELOAD");
+	assert_int_equal(chown("setid", 0, 65534), 0);
+	assert_int_equal(chmod("setid", 02755), 0);
+	assert_non_null(loadable_why_not("setid"));
+	assert_int_equal(chmod("setid", 02745), 0); /* mandatory locking's old mark, no set-group-ID */
+	assert_null(loadable_why_not("setid"));
+}
+
+static void test_find(void **state)
+{
+	char *path = alloc_copy(getenv("PATH"));
+	char *search = alloc_printf("/none:%s/one:%s/two", (char *)*state, (char *)*state);
+	char *expected = alloc_printf("%s/two/command", (char *)*state);
+	char *found;
+
+	scratch_mkdir("one/command");
+	scratch_mkdir("two");
+	script("two/command", "#!/bin/sh\n");
+	setenv("PATH", search, 1);
+	found = loadable_find("command");
+	assert_string_equal(found, expected);
+	free(found);
+	assert_null(loadable_find("nothing"));
+	found = loadable_find("./nothing");
+	assert_string_equal(found, "./nothing");
+	free(found);
+	setenv("PATH", path, 1);
+	free(path);
+	free(search);
+	free(expected);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_scripts),
+		cmocka_unit_test(test_privileges),
+		cmocka_unit_test(test_find),
+	};
+
+	return cmocka_run_group_tests(tests, enter, leave);
+}

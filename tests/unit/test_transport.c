@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The real rsync, behind a script that writes down what it was called with. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "helper/alloc.h"
+#include "helper/transport/transport.h"
+#include "tests/unit/scratch.h"
+
+static const char wrapper[] = "#!/bin/sh\n"
+			      "for word; do printf '%s\\n' \"$word\"; done >\"$RECORD\"\n"
+			      "PATH=$REAL_PATH exec rsync \"$@\"\n";
+
+static char *top;
+
+static int enter(void **state)
+{
+	if (scratch_make(state) != 0 || chdir(*state) != 0)
+		return -1;
+	top = *state;
+	char *record = alloc_printf("%s/record", top), *path = alloc_printf("%s/bin:%s", top, getenv("PATH"));
+	setenv("REAL_PATH", getenv("PATH"), 1);
+	setenv("RECORD", record, 1);
+	setenv("PATH", path, 1);
+	free(record);
+	free(path);
+	scratch_mkdir("bin");
+	scratch_write("bin/rsync", wrapper);
+	scratch_mkdir("source/d");
+	scratch_write("source/d/file", "one");
+	scratch_mkdir("source/distfiles");
+	scratch_write("source/distfiles/big", "big");
+	return chmod("bin/rsync", 0755);
+}
+
+static int leave(void **state)
+{
+	return chdir("/") == 0 ? scratch_remove(state) : -1;
+}
+
+static void need_rsync(void)
+{
+	char *const path = getenv("REAL_PATH");
+
+	if (system("PATH=\"$REAL_PATH\" command -v rsync >/dev/null") != 0 || !path)
+		skip();
+}
+
+/* Fetches into an empty NAME; the caller releases nothing. */
+static int fetch(const struct repo *repo, const char *name, const char *base, struct err *err)
+{
+	struct staging staging = { .id = (char *)"id", .path = alloc_printf("%s/%s", top, name) };
+
+	scratch_mkdir(staging.path);
+	int result = transport_rsync.check(repo, err);
+	if (result == 0)
+		result = transport_rsync.fetch(repo, &staging, base, err);
+	free(staging.path);
+	return result;
+}
+
+static void expect_words(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void expect_words(const char *format, ...)
+{
+	va_list arguments;
+	char *expected;
+
+	va_start(arguments, format);
+	assert_true(vasprintf(&expected, format, arguments) > 0);
+	va_end(arguments);
+	char *got = scratch_read("record");
+	assert_string_equal(got, expected);
+	free(got);
+	free(expected);
+}
+
+#define ALWAYS "-aHAX\n--delete\n--modify-window=-1\n--numeric-ids\n"
+
+static void test_exact_arguments(void **state)
+{
+	char *opts[] = { (char *)"--exclude", (char *)"a b", (char *)"-z", NULL };
+	char *source = alloc_printf("%s/source//", top), *file = alloc_printf("file://%s/source", top);
+	char *base = alloc_printf("%s/s1", top);
+	struct repo repo = { .name = (char *)"r", .sync_uri = source };
+	struct err err = ERR_NONE;
+	struct stat one, two;
+
+	(void)state;
+	need_rsync();
+	assert_int_equal(fetch(&repo, "s1", NULL, &err), 0);
+	expect_words(ALWAYS "--\n%s/source/\n%s/s1/\n", top, top);
+	assert_true(scratch_exists("s1/distfiles/big"));
+	repo.sync_uri = file;
+	repo.sync_opts = opts;
+	repo.from_portage = true;
+	assert_int_equal(fetch(&repo, "s2", base, &err), 0);
+	expect_words(ALWAYS "--link-dest=%s\n--exclude=/distfiles\n--exclude=/local\n--exclude=/packages\n"
+			    "--exclude\na b\n-z\n--\n%s/source/\n%s/s2/\n",
+		     base, top, top);
+	assert_false(scratch_exists("s2/distfiles"));
+	assert_int_equal(stat("s1/d/file", &one), 0);
+	assert_int_equal(stat("s2/d/file", &two), 0);
+	assert_int_equal(one.st_ino, two.st_ino);
+	free(source);
+	free(file);
+	free(base);
+}
+
+/* Linking does not leave a file system; /dev/shm is another one on every Linux that has it. */
+static void test_base_elsewhere_is_copied(void **state)
+{
+	char base[] = "/dev/shm/front.XXXXXX", *source = alloc_printf("%s/source", top);
+	struct repo repo = { .name = (char *)"r", .sync_uri = source };
+	struct err err = ERR_NONE;
+	struct stat here, there;
+
+	(void)state;
+	need_rsync();
+	if (!mkdtemp(base) || stat(base, &there) != 0 || stat(".", &here) != 0)
+		skip();
+	if (here.st_dev == there.st_dev) {
+		rmdir(base);
+		skip();
+	}
+	assert_int_equal(fetch(&repo, "s3", base, &err), 0);
+	rmdir(base);
+	expect_words(ALWAYS "--copy-dest=%s\n--\n%s/source/\n%s/s3/\n", base, top, top);
+	free(source);
+}
+
+static void check(const char *uri, const char *message)
+{
+	struct repo repo = { .name = (char *)"r", .sync_uri = (char *)uri };
+	struct err err = ERR_NONE;
+	int result = transport_rsync.check(&repo, &err);
+
+	assert_string_equal(err.text, message);
+	assert_int_equal(result, *message ? -1 : 0);
+	assert_int_equal(err.status, *message ? STATUS_USAGE : 0);
+}
+
+#define NO_SOURCE ": not an absolute path, file://, rsync://, ssh:// or HOST:PATH"
+
+static void test_sources(void **state)
+{
+	(void)state;
+	check("/a", "");
+	check("/a:b", "");
+	check("file:///a", "");
+	check("rsync://h/m/p", "");
+	check("ssh://u@h:22/p", "");
+	check("h:p", "");
+	check("u@h::m/p", "");
+	check(NULL, "r: sync-uri is not set");
+	check("a/b", "r: sync-uri = a/b" NO_SOURCE);
+	check("file://a/b", "r: sync-uri = file://a/b" NO_SOURCE);
+	check("rsync://h", "r: sync-uri = rsync://h" NO_SOURCE);
+	check("https://h/p", "r: sync-uri = https://h/p" NO_SOURCE);
+	check("--help", "r: sync-uri = --help" NO_SOURCE);
+	check("a/b:c", "r: sync-uri = a/b:c" NO_SOURCE);
+	check(":p", "r: sync-uri = :p" NO_SOURCE);
+}
+
+/* What ssh:// becomes shows in the words; the fetch itself fails, since --rsh is a program that fails. */
+static void test_ssh(void **state)
+{
+	char *opts[] = { (char *)"--rsh=false", NULL };
+	struct repo repo = { .name = (char *)"r", .sync_uri = (char *)"ssh://u@h/p/q", .sync_opts = opts };
+	struct err err = ERR_NONE;
+
+	(void)state;
+	need_rsync();
+	assert_int_equal(fetch(&repo, "s4", NULL, &err), -1);
+	expect_words(ALWAYS "--rsh=false\n--\nu@h:/p/q/\n%s/s4/\n", top);
+	assert_int_equal(err.status, STATUS_FAILED);
+}
+
+static void check_option(const char *first, const char *second, bool good)
+{
+	char *opts[] = { (char *)first, (char *)second, NULL };
+	struct repo repo = { .name = (char *)"r", .sync_uri = (char *)"/s", .sync_opts = opts };
+	struct err err = ERR_NONE;
+
+	if ((transport_rsync.check(&repo, &err) == 0) != good)
+		fail_msg("%s %s: %s", first, second ? second : "", good ? err.text : "accepted");
+	assert_int_equal(err.status, good ? STATUS_DONE : STATUS_USAGE);
+}
+
+static void test_options_of_the_user(void **state)
+{
+	/* clang-format off */
+	static const char *const bad[] = {
+		"--inplace", "--append", "--append-verify", "--link-dest=/x", "--copy-dest=/x", "--compare-dest=/x", "--temp-dir=/x",
+		"--backup", "--backup-dir=/x", "--partial-dir=/x", "--write-devices", "--remove-source-files", "--dry-run", "--list-only",
+		"--existing", "--ignore-non-existing", "--help", "--version", "--read-batch=/x", "--only-write-batch=/x", "--write-batch=/x",
+		"--daemon", "--server", "--sender", "--keep-dirlinks", "--relative", "--", "-n", "-avn", "-b", "-K", "-R", "-T/x", "-V", "word",
+		"-",
+	};
+	static const char *const good[] = {
+		"--exclude=/x", "--compress", "-z", "-vv", "--checksum", "-c", "--bwlimit=10", "--timeout=180", "-e", "-essh -n", "-f- /n",
+		"--whole-file", "--safe-links", "--omit-dir-times", "--info=progress2", "--ipv4",
+	};
+	/* clang-format on */
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		check_option(bad[i], NULL, false);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		check_option(good[i], NULL, true);
+	check_option("--exclude", "word", true);
+	check_option("--filter", "- /n", true);
+	check_option("-z", "--link-dest", false);
+	check_option("--exclude=x", "word", false);
+}
+
+static void test_failures(void **state)
+{
+	struct repo repo = { .name = (char *)"r", .sync_uri = (char *)"/no/such/source" };
+	char *path = alloc_copy(getenv("PATH"));
+	struct err err = ERR_NONE;
+
+	(void)state;
+	need_rsync();
+	assert_int_equal(fetch(&repo, "s5", NULL, &err), -1);
+	assert_int_equal(err.status, STATUS_FAILED);
+	assert_string_equal(err.text, "rsync: exit status 23: some files could not be copied");
+	err_clear(&err);
+	setenv("PATH", "/no/such/place", 1);
+	int result = fetch(&repo, "s5", NULL, &err);
+	setenv("PATH", path, 1);
+	free(path);
+	assert_int_equal(result, -1);
+	assert_string_equal(err.text, "rsync: cannot be run: rsync: not found");
+}
+
+static void test_which_transport(void **state)
+{
+	struct repo repo = { .name = (char *)"r", .sync_type = (char *)"rsync" };
+	struct err err = ERR_NONE;
+
+	(void)state;
+	assert_ptr_equal(transport_find(&repo, &err), &transport_rsync);
+	repo.sync_type = (char *)"git";
+	assert_null(transport_find(&repo, &err));
+	assert_string_equal(err.text, "r: sync-type = git: this version knows only rsync");
+	err_clear(&err);
+	repo.sync_type = NULL;
+	assert_null(transport_find(&repo, &err));
+	assert_string_equal(err.text, "r: sync-type is not set");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_exact_arguments),
+		cmocka_unit_test(test_base_elsewhere_is_copied),
+		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_ssh),
+		cmocka_unit_test(test_options_of_the_user),
+		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_which_transport),
+	};
+
+	return cmocka_run_group_tests(tests, enter, leave);
+}
