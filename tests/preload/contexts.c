@@ -133,9 +133,10 @@ static void on_signal(int number)
 static int signal_handler(void)
 {
 	struct sigaction action = { .sa_handler = on_signal };
-	pid_t parent = getpid(), child = fork();
+	pid_t parent = getpid();
 
 	sigaction(SIGUSR1, &action, NULL);
+	pid_t child = fork();
 	if (child == 0) {
 		for (int i = 0; i < 500; i++) {
 			usleep(100);
