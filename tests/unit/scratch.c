@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -129,4 +131,20 @@ uint64_t scratch_publish(struct store *store, const char *text)
 		fail_msg("%s", err.text);
 	staging_release(&staging);
 	return number;
+}
+
+void scratch_mount(const char *path, const char *options)
+{
+	static bool own_namespace;
+
+	scratch_need_root();
+	/* Mounts of our own, which end with this program, whatever becomes of the test. */
+	if (!own_namespace)
+		own_namespace = unshare(CLONE_NEWNS) == 0 &&
+				mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+	scratch_mkdir(path);
+	if (!own_namespace || mount("tmpfs", path, "tmpfs", 0, options) != 0) {
+		print_message("# skipped: cannot mount a tmpfs here\n");
+		skip();
+	}
 }

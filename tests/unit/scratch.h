@@ -19,6 +19,9 @@ int scratch_remove(void **state);
 /* Skips the test, by name, where we are not root. */
 void scratch_need_root(void);
 
+/* Mounts a tmpfs on `path` (made) for this program alone; skips the test where that cannot be done. */
+void scratch_mount(const char *path, const char *options);
+
 void scratch_mkdir(const char *path); /* with its parents, 0755 */
 void scratch_write(const char *path, const char *text);
 char *scratch_read(const char *path);  /* the caller frees it; NULL: there is no such file */

@@ -5,6 +5,7 @@ store_unit_tests = \
 	tests/unit/test_identity \
 	tests/unit/test_lock \
 	tests/unit/test_meta \
+	tests/unit/test_migrate \
 	tests/unit/test_pin \
 	tests/unit/test_publish \
 	tests/unit/test_reclaim \
@@ -24,6 +25,8 @@ tests_unit_test_lock_SOURCES = tests/unit/test_lock.c $(SCRATCH)
 tests_unit_test_lock_LDADD = $(STORE_UNIT_LIBS)
 tests_unit_test_meta_SOURCES = tests/unit/test_meta.c $(SCRATCH)
 tests_unit_test_meta_LDADD = $(STORE_UNIT_LIBS)
+tests_unit_test_migrate_SOURCES = tests/unit/test_migrate.c $(SCRATCH)
+tests_unit_test_migrate_LDADD = $(STORE_UNIT_LIBS)
 tests_unit_test_pin_SOURCES = tests/unit/test_pin.c $(SCRATCH)
 tests_unit_test_pin_LDADD = $(STORE_UNIT_LIBS)
 tests_unit_test_publish_SOURCES = tests/unit/test_publish.c $(SCRATCH)
@@ -38,3 +41,6 @@ tests_unit_test_trust_SOURCES = tests/unit/test_trust.c $(SCRATCH)
 tests_unit_test_trust_LDADD = $(STORE_UNIT_LIBS)
 # Its hooks run a reader between two steps of the reclaimer.
 tests_unit_test_reclaim_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=renameat
+# Dies before each call that changes a name.
+tests_unit_test_migrate_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=renameat,--wrap=renameat2,--wrap=symlinkat \
+	-Wl,--wrap=unlinkat,--wrap=fsync
