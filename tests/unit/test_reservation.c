@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,12 +33,33 @@ static int reserved(struct store *store)
 	return result;
 }
 
+/* Its owner died in commit or abort, behind the end of the tree: it keeps nobody out. */
+static void test_void_when_its_tree_is_gone(void **state)
+{
+	struct staging staging = STAGING_NONE;
+	struct store store;
+	struct err err = ERR_NONE;
+	char *path = scratch_path(*state, "store");
+
+	scratch_open(&store, path);
+	assert_int_equal(store.storage->stage(&store, STAGE_EMPTY, &staging, &err), 0);
+	assert_int_equal(reservation_write(&store, staging.id, getpid(), &err), 0);
+	assert_true(reserved(&store));
+	assert_int_equal(store.storage->discard(&store, &staging, &err), 0);
+	assert_false(reserved(&store));
+	store_close(&store);
+	staging_release(&staging);
+	free(path);
+}
+
+/* The tree "x" is there, so that nothing but the text decides. */
 static void write_raw(const struct store *store, const char *staging, const struct identity *identity,
 		      int64_t made)
 {
 	char owner[IDENTITY_ROOM];
 	struct err err = ERR_NONE;
 
+	mkdirat(store->dir, STORE_STAGING "/x", 0755);
 	identity_format(identity, owner);
 	char *text = alloc_printf("staging = %s\nowner = %s\nhost = h\nsince = 1\nmade = %jd\n", staging,
 				  owner, (intmax_t)made);
@@ -88,6 +110,7 @@ static void test_void_after_a_day_or_a_reboot(void **state)
 
 	scratch_open(&store, path);
 	clock_gettime(CLOCK_BOOTTIME, &now);
+	assert_int_equal(mkdirat(store.dir, STORE_STAGING "/x", 0755), 0);
 	assert_int_equal(reservation_write(&store, "x", 0, &err), 0);
 	assert_true(reserved(&store));
 	assert_int_equal(identity_of(0, &identity, &err), 0);
@@ -145,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		scratch_test(test_until_its_owner_ends),
+		scratch_test(test_void_when_its_tree_is_gone),
 		scratch_test(test_void_after_a_day_or_a_reboot),
 		scratch_test(test_damaged_or_hostile_is_none),
 	};
