@@ -1,10 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Writes that are refused, and programs that are started.
-check_PROGRAMS += tests/preload/refuse-probe
+check_PROGRAMS += tests/preload/refuse-probe tests/preload/exec-probe tests/preload/exec-static
 tests_preload_refuse_probe_SOURCES = tests/preload/refuse-probe.c
-tests_preload_refuse_probe_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -U_FORTIFY_SOURCE
+tests_preload_refuse_probe_CPPFLAGS = $(PROBE_CPPFLAGS)
 tests_preload_refuse_probe_CFLAGS = $(WARN_CFLAGS)
 tests_preload_refuse_probe_LDFLAGS =
+tests_preload_exec_probe_SOURCES = tests/preload/exec-probe.c
+tests_preload_exec_probe_CPPFLAGS = $(PROBE_CPPFLAGS)
+tests_preload_exec_probe_CFLAGS = $(WARN_CFLAGS) -pthread
+tests_preload_exec_probe_LDFLAGS = -pthread
+tests_preload_exec_static_SOURCES = tests/preload/exec-static.c
+tests_preload_exec_static_CPPFLAGS =
+tests_preload_exec_static_CFLAGS = $(WARN_CFLAGS)
+tests_preload_exec_static_LDFLAGS = -all-static
 
-TESTS += tests/preload/refuse.bats
-EXTRA_DIST += tests/preload/refuse.bats
+exec_bats = tests/preload/refuse.bats tests/preload/exec.bats
+TESTS += $(exec_bats)
+EXTRA_DIST += $(exec_bats)

@@ -1,0 +1,338 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The pin and the shim go along with every exec, whatever the program did to its descriptors and its environment.
+load ../lib
+load pinned
+
+ENVIRONMENTS="kept empty null rebuilt"
+
+setup() {
+	lib_init
+	make_store
+	PROBE=$PROBES/exec-probe
+}
+teardown() { lib_done; }
+
+# What the started program sees is snapshot 1, held, and no descriptor of ours: seen CALL [ENVIRONMENT...]
+seen() {
+	local call=$1 kind got
+	shift
+	for kind in ${*:-$ENVIRONMENTS}; do
+		got=$(pinned "$PROBE" "$call" "$kind" "$PROBE" look "$LOCATION/version") || :
+		[ "$got" = "one held 0" ] || {
+			echo "$call, environment $kind: $got"
+			return 1
+		}
+	done
+}
+
+@test "execve" { seen execve; }
+@test "execv" { seen execv; }
+@test "execvp" { seen execvp; }
+@test "execvpe" { seen execvpe; }
+@test "execl" { seen execl; }
+@test "execlp" { seen execlp; }
+@test "execle" { seen execle; }
+@test "fexecve" { seen fexecve; }
+@test "execveat" { seen execveat; }
+@test "execveat of a descriptor" { seen execveat-empty; }
+@test "posix_spawn" { seen posix_spawn; }
+@test "posix_spawnp" { seen posix_spawnp; }
+@test "posix_spawn of old programs" { seen posix_spawn-old; }
+@test "posix_spawnp of old programs" { seen posix_spawnp-old; }
+@test "posix_spawn that closes all descriptors in the child" { seen posix_spawn-closefrom; }
+@test "execve in a vfork child" { seen vfork; }
+@test "execve in a child with two pages of stack" { seen clone; }
+@test "system" { seen system; }
+@test "popen" { seen popen; }
+@test "_IO_popen" { seen _IO_popen; }
+
+@test "without the shim the probe sees the other snapshot" {
+	[ "$("$PROBE" execve kept "$PROBE" look "$LOCATION/version")" = "ten not-held 0" ]
+}
+
+@test "a program in the repository is the pinned one: by path" {
+	local call
+	for call in execve execv execvp execvpe execl execle execlp fexecve execveat posix_spawn posix_spawnp \
+		posix_spawn-old vfork system popen; do
+		echo "$call"
+		[ "$(pinned "$PROBE" $call kept "$LOCATION/tell")" = one ]
+	done
+}
+
+@test "a program in the repository is the pinned one: through PATH" {
+	local call
+	for call in execvp execvpe execlp posix_spawnp posix_spawnp-old; do
+		echo "$call"
+		[ "$(PATH="/nowhere:$LOCATION:$PATH" pinned "$PROBE" $call kept tell)" = one ]
+		[ "$(cd "$LOCATION" && PATH=":$PATH" pinned "$PROBE" $call rebuilt tell)" = ten ]
+	done
+	[ "$(PATH="$LOCATION:$PATH" pinned /usr/bin/python3 -c 'import os; os.chdir("'"$LOCATION"'"); os.environ["PATH"] = ""; os.execlp("tell", "tell")')" = one ]
+}
+
+@test "PATH is searched as libc searches it" {
+	mkdir "$T/closed" "$T/text" "$T/good" "$T/odd"
+	printf 'echo text\n' >"$T/text/prog"
+	printf '#!/bin/sh\necho good\n' >"$T/good/prog"
+	printf 'echo odd $1\n' >"$T/odd/prog"
+	chmod 755 "$T/good/prog" "$T/odd/prog"
+	local call path
+	for call in execvp execvpe execlp posix_spawnp posix_spawnp-old; do
+		for path in "$T/text:$T/good" "/dev/null:$T/good" "$T/text" "$T/odd:$T/good" "" ":" "$T/good:" \
+			"$T/text:$T/nothing"; do
+			run env -u LD_PRELOAD PATH="$path" "$PROBE" $call kept prog argument
+			want=$status:$output
+			run pinned /usr/bin/env PATH="$path" "$PROBE" $call kept prog argument
+			echo "$call $path: $want, $status:$output"
+			[ "$status:$output" = "$want" ]
+		done
+	done
+}
+
+@test "LD_PRELOAD keeps what others have put there, and the shim stands last" {
+	local others=$PROBES/.libs/libothers.so
+	run pinned env LD_PRELOAD="$others" "$PROBE" show
+	grep -qxF "LD_PRELOAD=$others:$RCU_EXEC_SHIM" <<<"$output"
+	run pinned env LD_PRELOAD="$others $RCU_EXEC_SHIM" "$PROBE" show
+	grep -qxF "LD_PRELOAD=$others $RCU_EXEC_SHIM" <<<"$output"
+	[ "$(grep -c ^LD_PRELOAD= <<<"$output")" = 1 ]
+}
+
+@test "what a program knew at its start wins over what its environment says" {
+	run pinned env RCU_EXEC_PINS="$LOCATION=$STORE/snapshots/10" "$PROBE" look "$LOCATION/version"
+	[ "$output" = "one held 0" ]
+	run pinned env RCU_EXEC_PINS= RCU_EXEC_STRICT=1 sh -c 'echo "$RCU_EXEC_PINS"; echo "$RCU_EXEC_STRICT"'
+	[ "$output" = "$LOCATION=$STORE/snapshots/1" ]
+}
+
+@test "the rest of the environment arrives in its order" {
+	run pinned env -i B=1 RCU_EXEC_FDS=7 A=2 B=3 "$PROBE" show
+	[ "$(grep -v -e ^RCU_EXEC -e ^LD_PRELOAD <<<"$output")" = "B=3"$'\n'"A=2" ] ||
+		[ "$(grep -v -e ^RCU_EXEC -e ^LD_PRELOAD <<<"$output")" = "B=1"$'\n'"A=2"$'\n'"B=3" ]
+}
+
+@test "what fails leaves no descriptor behind and says what libc says" {
+	printf 'no format\n' >"$T/program"
+	: >"$T/text"
+	chmod 755 "$T/program"
+	chmod 644 "$T/text"
+	"$PROBE" fail "$T/text" "$T/program"
+	pinned "$PROBE" fail "$T/text" "$T/program"
+}
+
+@test "with few descriptors allowed" {
+	[ "$(pinned "$PROBE" limit "$PROBE" look "$LOCATION/version")" = "one held 0" ]
+}
+
+@test "with two descriptors left" {
+	[ "$(pinned "$PROBE" full "$PROBE" look "$LOCATION/version")" = "one held 0" ]
+}
+
+@test "with descriptors 0 to 2 closed" {
+	pinned "$PROBE" closed "$PROBE" look "$LOCATION/version" "$T/output"
+	[ "$(cat "$T/output")" = "one held 0" ]
+}
+
+@test "from threads that start programs at one time" {
+	pinned "$PROBE" threads "$PROBE" look "$LOCATION/version" /dev/null
+}
+
+@test "python, bash, perl and env that drop the environment" {
+	local want="one held 0"
+	look=("$PROBE" look "$LOCATION/version")
+	[ "$(pinned env -i "${look[@]}")" = "$want" ]
+	[ "$(pinned bash -c 'env -i "$@"; true' bash "${look[@]}")" = "$want" ]
+	[ "$(pinned bash -c 'unset LD_PRELOAD RCU_EXEC_PINS; exec -c "$@"' bash "${look[@]}")" = "$want" ]
+	run pinned /usr/bin/python3 -c '
+import os, subprocess, sys
+look = sys.argv[1:]
+subprocess.run(look, env={}, check=True)
+subprocess.run(look, env={}, close_fds=True, check=True)
+subprocess.run(look, env={}, close_fds=False, check=True)
+subprocess.run(" ".join(look), shell=True, env={"PATH": "/bin"}, check=True)
+os.waitpid(os.posix_spawn(look[0], look, {}), 0)
+os.environ.clear()
+os.system(" ".join(look))
+' "${look[@]}"
+	[ "$(sort -u <<<"$output")" = "$want" ]
+	[ "${#lines[@]}" = 6 ]
+	skip_unless_command perl
+	run pinned perl -e '
+$| = 1;
+delete $ENV{$_} for keys %ENV;
+system(@ARGV);
+print `@ARGV`;
+system("@ARGV; true");
+open(my $pipe, "-|", @ARGV); print <$pipe>; close $pipe;
+exec(@ARGV);' "${look[@]}"
+	[ "$(sort -u <<<"$output")" = "$want" ]
+	[ "${#lines[@]}" = 5 ]
+}
+
+@test "a command with quotes survives system and popen with an empty environment" {
+	run pinned /usr/bin/python3 -c '
+import os
+os.environ.clear()
+os.system("""printf "%s\\n" "it'"'"'s" '"'"'a "b" $c'"'"' > /dev/stdout; exit 3""")
+'
+	echo "$output"
+	[ "$output" = "it's"$'\n''a "b" $c' ]
+}
+
+# --- the lease: what gc asks ---
+
+free_to_reclaim() {
+	/usr/bin/python3 -c '
+import fcntl, os, sys
+try:
+    fcntl.fcntl(os.open(sys.argv[1], os.O_RDWR), fcntl.F_SETLEASE, fcntl.F_WRLCK)
+except BlockingIOError:
+    sys.exit(1)
+' "$STORE/.rcu-repo/pins/1"
+}
+
+@test "who closes all, forks, drops its environment and sleeps still holds its pin, until it dies" {
+	free_to_reclaim
+	pid=$(pinned "$PROBE" daemon /bin/sleep 1000)
+	LIB_JOBS+=("$pid")
+	wait_until sh -c '[ "$(cat /proc/'"$pid"'/comm)" = sleep ]'
+	! free_to_reclaim
+	grep -q /pins/1 "/proc/$pid/maps"
+	kill -9 "$pid"
+	wait_until gone "$pid"
+	wait_until free_to_reclaim
+}
+
+@test "over an exec there is no moment without the pin" {
+	background pinned sh -c ': >"$1"; until [ -e "$2" ]; do sleep 0.01; done; shift 2; exec "$@"' sh \
+		"$T/held" "$T/asking" "$PROBE" again 300 "$LOCATION/version" >"$T/seen"
+	reader=$BACKGROUND
+	wait_until test -e "$T/held"
+	# asks for the lease all the time, and says if it ever got it
+	background /usr/bin/python3 -c '
+import fcntl, os, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fd = os.open(sys.argv[1], os.O_RDWR)
+while not os.path.exists(sys.argv[3]):
+    for i in range(50):
+        try:
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        except BlockingIOError:
+            continue
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        print("granted")
+    open(sys.argv[2], "w").close()
+' "$STORE/.rcu-repo/pins/1" "$T/asking" "$T/stop" >"$T/answer"
+	asker=$BACKGROUND
+	wait_until test -s "$T/seen"
+	: >"$T/stop"
+	wait "$asker"
+	[ "$(cat "$T/seen")" = "one held 0" ]
+	[ ! -s "$T/answer" ]
+	kill "$reader"
+}
+
+@test "rcu-repo gc leaves that reader its snapshot, and takes it when the reader dies" {
+	local now=(--set sync-rcu-spare-snapshots=0 --set sync-rcu-ttl-days=0)
+	rm -r "$STORE" "$LOCATION"
+	sync_version one
+	pid=$(rcu_exec -l "$LOCATION" -- "$PROBE" daemon "$PROBE" look-later "$LOCATION/version" "$T/output" "$T/go")
+	LIB_JOBS+=("$pid")
+	sync_version another "${now[@]}"
+	repo gc "${now[@]}"
+	[ -d "$STORE/snapshots/1" ]
+	touch "$T/go"
+	wait_until test -s "$T/output"
+	[ "$(cat "$T/output")" = "one held 0" ]
+	repo gc "${now[@]}"
+	[ -d "$STORE/snapshots/1" ]
+	kill -9 "$pid"
+	wait_until gone "$pid"
+	repo gc "${now[@]}"
+	[ ! -e "$STORE/snapshots/1" ]
+}
+
+@test "a spawned program whose parent has ended holds the pin" {
+	pid=$(pinned /usr/bin/python3 -c '
+import os
+print(os.posix_spawn("/bin/sleep", ["sleep", "1000"], {}, file_actions=[(os.POSIX_SPAWN_CLOSE, 0), (os.POSIX_SPAWN_CLOSE, 1), (os.POSIX_SPAWN_CLOSE, 2)]))')
+	LIB_JOBS+=("$pid")
+	! free_to_reclaim
+	kill -9 "$pid"
+	wait_until gone "$pid"
+	wait_until free_to_reclaim
+}
+
+# --- --strict ---
+
+strict() { RCU_EXEC_STRICT=1 pinned "$@"; }
+
+# Under --strict refused, else started: EPERM is python's PermissionError
+only_lax() {
+	run pinned /usr/bin/python3 -c 'import os, sys; os.execv(sys.argv[1], sys.argv[1:])' "$@"
+	[ "$status" = 0 ]
+	run strict /usr/bin/python3 -c 'import os, sys; os.execv(sys.argv[1], sys.argv[1:])' "$@"
+	echo "$output"
+	[ "$status" = 1 ]
+	grep -q 'Errno 1' <<<"$output"
+	run strict /usr/bin/python3 -c 'import os, sys; os.posix_spawnp(sys.argv[1], sys.argv[1:], {})' "$@"
+	grep -q 'Errno 1' <<<"$output"
+}
+
+@test "strict: what can be pinned is started" {
+	strict "$LOCATION/tell"
+	strict sh -c 'env -i cat "$1"' sh "$LOCATION/version"
+	run strict env -i sh -c 'echo $RCU_EXEC_STRICT'
+	[ "$output" = 1 ]
+	run -127 strict sh -c "exec /nonexistent"
+}
+
+@test "strict: a static program" { only_lax "$PROBES/exec-static"; }
+
+@test "strict: a script whose interpreter is static, and a script of such a script" {
+	printf '#!%s\n' "$PROBES/exec-static" >"$T/script"
+	printf '#! %s x\n' "$T/script" >"$T/outer"
+	chmod 755 "$T/script" "$T/outer"
+	only_lax "$T/script"
+	only_lax "$T/outer"
+}
+
+@test "strict: a set-id program" {
+	skip_unless_root
+	cp /bin/true "$T/true"
+	chown 65534:65534 "$T/true"
+	chmod 4755 "$T/true"
+	only_lax "$T/true"
+	chmod 2755 "$T/true"
+	only_lax "$T/true"
+	chown 0:0 "$T/true"
+	chmod 6755 "$T/true"
+	strict "$T/true"
+}
+
+# --- LD_PRELOAD without the launcher ---
+
+@test "LD_PRELOAD alone begins anew through the launcher, as the same process" {
+	cat >"$T/repos.conf" <<-EOT
+		[r]
+		location = $LOCATION
+		sync-rcu-store-dir = $STORE
+		sync-type = rsync
+		sync-uri = /nowhere
+	EOT
+	export RCU_REPO_CONFIG=$T/repos.conf RCU_EXEC_LAUNCHER=$RCU_EXEC
+	run bash -c 'echo $$; LD_PRELOAD=$RCU_EXEC_SHIM exec -a "odd name" /usr/bin/python3 -c "
+import os, sys
+print(os.getpid())
+print(open(sys.argv[1] + \"/version\").read().strip())
+print(open(\"/proc/self/cmdline\").read().split(chr(0))[0])
+print(os.readlink(sys.argv[1] + \"/../store/latest\"))" "$1"' sh "$LOCATION"
+	echo "$output"
+	[ "${lines[0]}" = "${lines[1]}" ]
+	[ "${lines[2]}" = ten ]
+	[ "${lines[3]}" = "odd name" ]
+}
+
+@test "LD_PRELOAD alone, and no launcher: the program runs" {
+	[ "$(RCU_EXEC_LAUNCHER=/nowhere LD_PRELOAD=$RCU_EXEC_SHIM cat "$LOCATION/version")" = ten ]
+}
