@@ -2,11 +2,20 @@
 /*
  * exec-probe: starts a program in every way that libc has, and looks at what arrived.
  *
- *     exec-probe CALL ENVIRONMENT COMMAND [ARG...]   one way (`ways` below); the environment kept, empty, null, or rebuilt
- *     exec-probe look FILE [OUTPUT]                  prints FILE's line, whether a pin is held, and how many descriptors of pin files there are
- *     exec-probe look-later FILE OUTPUT GO           the same when GO is there, and stays
- *     exec-probe again N FILE                        becomes itself N times, then looks and stays
- *     exec-probe fail | limit | full | threads | daemon | closed COMMAND ...
+ *     exec-probe CALL ENVIRONMENT COMMAND [ARG...]
+ *             one way (`ways` below); the environment kept, empty, null, or rebuilt
+ *     exec-probe look FILE [OUTPUT]
+ *             FILE's line, whether a pin is held, and how many descriptors of pin files there are
+ *     exec-probe look-later FILE OUTPUT GO
+ *             the same when GO is there, and stays
+ *     exec-probe again N FILE
+ *             becomes itself N times, then looks and stays
+ *     exec-probe show
+ *             the environment
+ *     exec-probe fail TEXT PROGRAM
+ *             everything that fails, with a file that is not executable and one of no format
+ *     exec-probe limit | full | closed | threads | daemon COMMAND [ARG...]
+ *             starts COMMAND with few descriptors allowed, two left, all closed, from threads, as a daemon
  */
 #include <dirent.h>
 #include <errno.h>
