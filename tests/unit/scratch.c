@@ -141,7 +141,7 @@ void scratch_mount(const char *path, const char *options)
 	/* Mounts of our own, which end with this program, whatever becomes of the test. */
 	if (!own_namespace)
 		own_namespace = unshare(CLONE_NEWNS) == 0 &&
-				mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+				mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0;
 	scratch_mkdir(path);
 	if (!own_namespace || mount("tmpfs", path, "tmpfs", 0, options) != 0) {
 		print_message("# skipped: cannot mount a tmpfs here\n");

@@ -414,7 +414,7 @@ static void test_p2_through_a_bind_mount(void **state)
 	make_old_tree(&fixture);
 	scratch_mount(mounted, "size=64k");
 	scratch_mkdir(alias);
-	assert_int_equal(mount(fixture.location, alias, NULL, MS_BIND, NULL), 0);
+	assert_int_equal(mount(fixture.location, alias, "none", MS_BIND, NULL), 0);
 	refused(&fixture, "is inside the location");
 	assert_int_equal(umount(alias), 0);
 	assert_int_equal(umount(mounted), 0);
@@ -437,7 +437,7 @@ static void test_p1_mounts(void **state)
 	assert_int_equal(umount(inside), 0);
 	assert_int_equal(check(&fixture), LOCATION_DIRECTORY);
 	scratch_mkdir(bind); /* of the same file system: st_dev does not tell */
-	assert_int_equal(mount(bind, fixture.location, NULL, MS_BIND, NULL), 0);
+	assert_int_equal(mount(bind, fixture.location, "none", MS_BIND, NULL), 0);
 	refused(&fixture, "is a mount point");
 	assert_int_equal(umount(fixture.location), 0);
 	scratch_mount(fixture.location, "size=64k");
