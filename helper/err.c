@@ -17,7 +17,10 @@ static size_t control_bytes(const unsigned char *at)
 	return at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f ? 2 : 0;
 }
 
-/* Copies `from` to to[0 .. room) with control characters as \xXX; what does not fit is cut between characters. */
+/*
+ * Copies `from` to to[0 .. room) with control characters as \xXX; what does not fit is cut between
+ * characters.
+ */
 static void show(char *to, size_t room, const char *from)
 {
 	const unsigned char *at = (const unsigned char *)from;

@@ -51,7 +51,9 @@ static int owner_line(void *user, const char *section, const char *key, const ch
 	return 1;
 }
 
-/* Whole lines for inih: its line has 200 bytes, and a line feed or a comment in a name must not make another. */
+/*
+ * Whole lines for inih: its line has 200 bytes, and a line feed or a comment in a name must not make another.
+ */
 static char *owner_text(const char *command, struct err *err)
 {
 	char process[IDENTITY_ROOM], host[65] = "", start[64] = "?",
@@ -75,8 +77,8 @@ static char *owner_text(const char *command, struct err *err)
 }
 
 /*
- * The lock is ours: writes down who we are. Not durable: after a crash of the machine nobody has it. Cut by a full
- * disk, what stands there names nobody, and the kernel has the lock all the same: gc must work then.
+ * The lock is ours: writes down who we are. Not durable: after a crash of the machine nobody has it. Cut by a
+ * full disk, what stands there names nobody, and the kernel has the lock all the same: gc must work then.
  */
 static int owner_write(int fd, const char *command, struct err *err)
 {
@@ -123,7 +125,9 @@ static int busy(const struct store *store, int fd, struct err *err)
 
 static int staging_discard(struct store *store, const char *id, struct err *err)
 {
-	/* By its name alone: what a writer left may be no tree, and what is in the way must go all the same. */
+	/*
+	 * By its name alone: what a writer left may be no tree, and what is in the way must go all the same.
+	 */
 	struct staging staging = { .id = alloc_copy(id) };
 	int result = store->storage->discard(store, &staging, err);
 
@@ -131,8 +135,10 @@ static int staging_discard(struct store *store, const char *id, struct err *err)
 	return result;
 }
 
-/* Staging trees that nobody reserved are of writers that died, and may still be written to by what they started:
- * never published, never used. */
+/*
+ * Staging trees that nobody reserved are of writers that died, and may still be written to by what they
+ * started: never published, never used.
+ */
 static int staging_clear(struct store *store, const char *reserved, struct err *err)
 {
 	const struct dirent *entry;
@@ -156,10 +162,10 @@ static int staging_clear(struct store *store, const char *reserved, struct err *
 }
 
 /*
- * The order. Pin files first: nothing below may find one missing. Then the migration, which may add a snapshot, and
- * the staging trees. Then the times, which look at all snapshots, and pin files for all of them: those two may fail
- * (on a full disk gc must work), since publish() and reclaim() do them again where they matter. Each step can be done
- * again after a crash in it.
+ * The order. Pin files first: nothing below may find one missing. Then the migration, which may add a
+ * snapshot, and the staging trees. Then the times, which look at all snapshots, and pin files for all of
+ * them: those two may fail (on a full disk gc must work), since publish() and reclaim() do them again where
+ * they matter. Each step can be done again after a crash in it.
  */
 static int recover(struct store *store, bool accept_reserved, struct err *err)
 {

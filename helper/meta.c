@@ -102,7 +102,9 @@ int meta_remove(const struct store *store, uint64_t number, struct err *err)
 	return 0;
 }
 
-/* A snapshot cannot have been retired before it was published: this holds against a clock that was set back. */
+/*
+ * A snapshot cannot have been retired before it was published: this holds against a clock that was set back.
+ */
 static int meta_retire(const struct store *store, uint64_t number, struct meta *meta, struct err *err)
 {
 	const int64_t now = time(NULL);
@@ -126,7 +128,10 @@ int meta_settle(const struct store *store, struct err *err)
 		const uint64_t number = numbers.list[i];
 		struct err damaged = ERR_NONE;
 		struct meta meta;
-		/* One damaged file does not stop every writer: reclaim() leaves its snapshot alone and reports it. */
+		/*
+		 * One damaged file does not stop every writer: reclaim() leaves its snapshot alone and
+		 * reports it.
+		 */
 		if (meta_read(store, number, &meta, &damaged) != 0 ||
 		    (number == latest) == (meta.retired == 0))
 			continue;

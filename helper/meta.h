@@ -24,9 +24,9 @@ int meta_write(const struct store *store, uint64_t number, const struct meta *me
 int meta_remove(const struct store *store, uint64_t number, struct err *err); /* missing is fine */
 
 /*
- * Under the lock: makes the files agree with latest. Every other snapshot that has no retired time is retired now,
- * the latest is not retired. This ends what a crash between the swap of latest and the file left open, and takes in
- * what Portage published; it never makes anything older than it is.
+ * Under the lock: makes the files agree with latest. Every other snapshot that has no retired time is retired
+ * now, the latest is not retired. This ends what a crash between the swap of latest and the file left open,
+ * and takes in what Portage published; it never makes anything older than it is.
  */
 int meta_settle(const struct store *store, struct err *err);
 

@@ -129,7 +129,9 @@ static int mounts_check(const char *location, const char *canonical, struct err 
 	return result;
 }
 
-/* The same from the kernel's own mark (statx(2), Linux 5.8): right also where mountinfo shows another root. */
+/*
+ * The same from the kernel's own mark (statx(2), Linux 5.8): right also where mountinfo shows another root.
+ */
 static int mount_root_check(const char *location, const struct place *place, struct err *err)
 {
 	struct statx stx;
@@ -143,7 +145,10 @@ static int mount_root_check(const char *location, const struct place *place, str
 	return 0;
 }
 
-/* Goes along `path` through all links as far as there is something; what is not there yet stays in walk->rest. */
+/*
+ * Goes along `path` through all links as far as there is something; what is not there yet stays in
+ * walk->rest.
+ */
 static int walk_existing(struct walk *walk, const char *path)
 {
 	struct stat st;
@@ -173,8 +178,8 @@ static int walk_existing(struct walk *walk, const char *path)
 }
 
 /*
- * Is the directory `dir`, or one that it is in, the directory `outer`? By identity, so bind mounts and links do not
- * deceive. 1, 0, -1.
+ * Is the directory `dir`, or one that it is in, the directory `outer`? By identity, so bind mounts and links
+ * do not deceive. 1, 0, -1.
  */
 static int is_inside(int dir, const struct stat *outer)
 {
@@ -263,7 +268,10 @@ static int nesting_check(const struct repo *repo, const struct place *place, enu
 	return result;
 }
 
-/* P25: data that exists once. Portage's excludes keep these out of every sync, so the new tree would not have them. */
+/*
+ * P25: data that exists once. Portage's excludes keep these out of every sync, so the new tree would not have
+ * them.
+ */
 static int excluded_check(const struct repo *repo, const struct place *place, struct err *err)
 {
 	static const char *const excluded[] = { "distfiles", "local", "packages" };
@@ -394,21 +402,22 @@ int migrate_check(const struct repo *repo, enum location_state *state, struct er
 
 /* ---- the exchange, and its journal ----
  *
- * The journal (STORE_MIGRATION, durable before anything else is done) names the number for the old tree, the name
- * beside the location that is used on the way, and the location. The steps, and what a crash behind each leaves:
+ * The journal (STORE_MIGRATION, durable before anything else is done) names the number for the old tree, the
+ * name beside the location that is used on the way, and the location. The steps, and what a crash behind each
+ * leaves:
  *
- *  1 journal written (migrate_prepare)   the location is as it was. migrate_recover() finds nothing under the name, and
- *                                        removes the journal. The number is skipped.
- *  2 link made under that name           the same, with a link to remove.
- *  3 both exchanged, in one step         the location is the link, never missing; the old tree is whole, under our name.
- *                                        migrate_recover() goes on with 4.
- *  4 old tree renamed into snapshots/    the old tree is snapshot M. Nothing is under the name: journal removed.
- *    (or, from another file system, to   the same; nothing was deleted.
- *    NAME.before-rcu beside it)
- *  5 journal removed                     done.
+ *  1 The journal is written (migrate_prepare). The location is as it was. migrate_recover() finds nothing
+ *    under the name, and removes the journal. The number is skipped.
+ *  2 The link is made under that name. The same, with a link to remove.
+ *  3 Both are exchanged, in one step. The location is the link, never missing; the old tree is whole, under
+ *    our name. migrate_recover() goes on with 4.
+ *  4 The old tree is renamed into snapshots/ (or, from another file system, to NAME.before-rcu beside the
+ *    location). It is snapshot M; nothing is under our name, and nothing was deleted. migrate_recover()
+ *    removes the journal.
+ *  5 The journal is removed. Done.
  *
- * What is in step 2 or 3 is told apart by looking: a link under our name was not exchanged yet, a directory was. So
- * one journal text, written once, is enough. Each step is on disk before the next begins.
+ * What is in step 2 or 3 is told apart by looking: a link under our name was not exchanged yet, a directory
+ * was. So one journal text, written once, is enough. Each step is on disk before the next begins.
  */
 
 struct journal {
@@ -504,8 +513,10 @@ static int set_beside(const struct place *place, const char *name, char **beside
 	return err_errno(err, STATUS_FAILED, place->parent_path, "%s, the tree that was there: rename", name);
 }
 
-/* Step 4: the old tree, which is a directory under our name now, is kept. It has no meta file: meta_settle() says that
- * it is retired. */
+/*
+ * Step 4: the old tree, which is a directory under our name now, is kept. It has no meta file: meta_settle()
+ * says that it is retired.
+ */
 static int old_tree_keep(struct store *store, const struct place *place, const struct journal *journal,
 			 char **beside, struct err *err)
 {

@@ -30,18 +30,18 @@ enum location_state {
 int migrate_check(const struct repo *repo, enum location_state *state, struct err *err);
 
 /*
- * Under the lock, before the first publish: where the location is a directory, takes the number for the tree that is
- * in it (lower than that of its successor) and opens the journal. Nothing for the other states. What follows may fail:
- * the journal is then ended by the next store_lock().
+ * Under the lock, before the first publish: where the location is a directory, takes the number for the tree
+ * that is in it (lower than that of its successor) and opens the journal. Nothing for the other states. What
+ * follows may fail: the journal is then ended by the next store_lock().
  *
  *     migrate_check();  store_lock();  stage, fetch ...;  migrate_prepare();  publish();  migrate_finish();
  */
 int migrate_prepare(struct store *store, const struct repo *repo, enum location_state state, struct err *err);
 
 /*
- * Under the lock, after publish(): make or exchange the link; the old tree becomes a retired snapshot. Where it is on
- * another file system than the store it stays beside the location, and *beside is its path, for a note (the caller
- * frees it; NULL otherwise). Safe to call when there is nothing to do.
+ * Under the lock, after publish(): make or exchange the link; the old tree becomes a retired snapshot. Where
+ * it is on another file system than the store it stays beside the location, and *beside is its path, for a
+ * note (the caller frees it; NULL otherwise). Safe to call when there is nothing to do.
  */
 int migrate_finish(struct store *store, const struct repo *repo, enum location_state state, char **beside,
 		   struct err *err);

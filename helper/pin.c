@@ -93,13 +93,17 @@ int pin_find_store(const char *location, char **store, struct err *err)
 /* ---- which snapshot, and hold it ---- */
 
 /*
- * How often is tried. At first without a pause: who was beaten by a reclaimer finds a new latest at once. Then every
- * 10 ms for a minute: longer than the kernel lets a stopped reclaimer keep a lease (45 s, /proc/sys/fs/lease-break-time).
+ * How often is tried. At first without a pause: who was beaten by a reclaimer finds a new latest at once.
+ * Then every 10 ms for a minute: longer than the kernel lets a stopped reclaimer keep a lease (45 s,
+ * /proc/sys/fs/lease-break-time).
  */
 #define TRIES_AT_ONCE 50
 #define TRIES_MAX (TRIES_AT_ONCE + 6000)
 #define TRY_PAUSE_NS 10000000L
-/* A pin file is missing for a moment while a reclaimer changes its mind; that is not the same as none being made. */
+/*
+ * A pin file is missing for a moment while a reclaimer changes its mind; that is not the same as none being
+ * made.
+ */
 #define TRIES_MISSING 20
 
 static void pause_before(unsigned try)
@@ -141,9 +145,11 @@ static int report_gone(const struct store *store, const char *location, uint64_t
 	return -1;
 }
 
-/* As somebody who may write to the store: taking the lock makes the pin files and puts back what a dead reclaimer
- * left. Where another writer has the lock, it has just done so. False: we may not (also: root does not write to
- * somebody else's store, which store_open() refuses), or it did not work. */
+/*
+ * As somebody who may write to the store: taking the lock makes the pin files and puts back what a dead
+ * reclaimer left. Where another writer has the lock, it has just done so. False: we may not (also: root does
+ * not write to somebody else's store, which store_open() refuses), or it did not work.
+ */
 static bool pins_made(const struct store *look)
 {
 	struct store store = STORE_CLOSED;
@@ -158,8 +164,8 @@ static bool pins_made(const struct store *look)
 }
 
 /*
- * hold_take() said -ENOENT. 1: try again; 0: redirect without a hold (this store has no pin file for the number, and
- * we cannot make one); -1.
+ * hold_take() said -ENOENT. 1: try again; 0: redirect without a hold (this store has no pin file for the
+ * number, and we cannot make one); -1.
  */
 static int pin_missing(const struct store *store, const char *location, uint64_t number, bool asked,
 		       unsigned *missing, struct err *err)

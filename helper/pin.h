@@ -32,9 +32,10 @@ int pin_find_store(const char *location, char **store, struct err *err);
 
 /*
  * Pins `number` of the store that LOCATION leads to, or the latest for 0: reads latest, takes the pin, and
- * where a reclaimer was faster begins again with the new latest. On success the snapshot exists and stays, unless
- * pin->fd is -1. A number that is gone is an error that names the ones that exist. Tries for a minute at most. Where
- * pin files are missing and we may write to the store, the lock is taken for a moment and they are made.
+ * where a reclaimer was faster begins again with the new latest. On success the snapshot exists and stays,
+ * unless pin->fd is -1. A number that is gone is an error that names the ones that exist. Tries for a minute
+ * at most. Where pin files are missing and we may write to the store, the lock is taken for a moment and they
+ * are made.
  */
 int pin_take(struct pin *pin, const char *location, uint64_t number, struct err *err);
 void pin_release(struct pin *pin);

@@ -18,32 +18,29 @@
 /*
  * The order of publish(), and what a crash (of ours or of the machine) behind each step leaves:
  *
- *  1 the staged tree is on disk (settle)       a staging tree that nobody reserved: store_lock() throws it away.
- *                                              Nothing that is named later can be empty after a power loss (P20).
- *  2 the number is in high-water, on disk      a number that nobody uses: it is skipped. The number goes before
- *                                              the name, so that no number is ever given to two trees, not even
- *                                              when the first of them is reclaimed at once.
- *  3 meta/N says when, on disk                 a file for a snapshot that is not there: harmless, and never read,
- *                                              since N is skipped. The other way round there would be a snapshot
- *                                              of unknown age.
- *  4 snapshots/N is there, by one rename that  a whole snapshot that was never latest. It must not become latest
- *    replaces nothing                          by itself: who died may have failed, and its successor publishes
- *                                              newer content. meta_settle() retires it, gc takes it in its time.
- *                                              Its inodes were never reachable under a number before, and it was
- *                                              whole before: no half snapshot is ever seen under a number (P21).
- *  5 the directory snapshots/ is on disk       as 4. latest, which comes next, can never be on disk before its
- *                                              target is.
- *  6 pins/N is there                           as 4. A reader that finds the new latest finds its pin file.
- *  7 latest.new names N                        a link in .rcu-repo that the next publish removes.
- *  8 latest.new is renamed over latest         published, for every reader at the same moment: there is no moment
- *                                              without latest. After a power loss latest is the old or the new one,
- *                                              and both are whole. The old one has no retired time yet:
- *                                              meta_settle() gives it one, later than the true one, never earlier.
- *  9 STORE is on disk                          published for good.
- * 10 the old one's meta says retired           done.
+ *  1 The staged tree is on disk (settle). Leaves a staging tree that nobody reserved: store_lock() throws it
+ *    away. Nothing that is named later can be empty after a power loss (P20).
+ *  2 The number is in high-water, on disk. Leaves a number that nobody uses: it is skipped. The number goes
+ *    before the name, so that no number is ever given to two trees, not even when the first of them is
+ *    reclaimed at once.
+ *  3 meta/N says when, on disk. Leaves a file for a snapshot that is not there: never read, since N is
+ *    skipped, and swept away by reclaim(). The other way round there would be a snapshot of unknown age.
+ *  4 snapshots/N is there, by one rename that replaces nothing. Leaves a whole snapshot that was never
+ *    latest. It must not become latest by itself: who died may have failed, and its successor publishes
+ *    newer content. meta_settle() retires it, gc takes it in its time. The tree was whole before the rename:
+ *    no half snapshot is ever seen under a number (P21).
+ *  5 The directory snapshots/ is on disk. Leaves the same as 4. latest, which comes next, can never be on
+ *    disk before its target is.
+ *  6 pins/N is there. Leaves the same as 4. A reader that finds the new latest finds its pin file.
+ *  7 latest.new names N. Leaves a link in .rcu-repo that the next publish removes.
+ *  8 latest.new is renamed over latest: published, for every reader at the same moment, and there is no
+ *    moment without latest. After a power loss latest is the old or the new one, and both are whole. Leaves
+ *    the old one without a retired time: meta_settle() gives it one, later than the true one, never earlier.
+ *  9 STORE is on disk: published for good. Leaves the same as 8.
+ *  10 The old one's meta says retired. Done.
  *
- * A failure up to 7 is reported and latest is as before. 8 and 9 are publish_swap(). A failure in 10 is none: the
- * next store_lock() does it.
+ * A failure up to 7 is reported and latest is as before. 8 and 9 are publish_swap(). A failure in 10 is none:
+ * the next store_lock() does it.
  */
 
 /* Steps 2 to 4, again where somebody took the number meanwhile. */

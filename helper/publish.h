@@ -11,8 +11,8 @@
  * Under the lock. Publishes `staging` as a new snapshot and sets *number. The snapshot that was latest is
  * marked retired. Until the one rename that swaps latest, readers see the old version; after it, the new. On
  * failure latest is as before and the tree is still in staging, or, where the failure came late, an
- * unpublished snapshot that the next publish passes over and gc takes. (One failure comes later still: where the
- * last fsync fails, readers see the new version, and a loss of power may bring back the old one.)
+ * unpublished snapshot that the next publish passes over and gc takes. (One failure comes later still: where
+ * the last fsync fails, readers see the new version, and a loss of power may bring back the old one.)
  */
 int publish(struct store *store, const struct staging *staging, uint64_t *number, struct err *err);
 

@@ -19,32 +19,32 @@
 
 /* ---- the pin of one snapshot ----
  *
- * seize() makes sure that nobody holds the pin of N and that nobody can take it any more; then the snapshot may be
- * moved; then bury() or give_back(). The reader's half is core/hold.c: open pins/N (O_NONBLOCK), then require that
- * the name pins/N still has the opened inode, and that snapshots/N is there.
+ * seize() makes sure that nobody holds the pin of N and that nobody can take it any more; then the snapshot
+ * may be moved; then bury() or give_back(). The reader's half is core/hold.c: open pins/N (O_NONBLOCK), then
+ * require that the name pins/N still has the opened inode, and that snapshots/N is there.
  *
  * Argument, against a reader at every point:
- *   opened before the lease     the lease is refused (the kernel counts open descriptions of the inode, mappings
- *                               included): PINNED.
- *   opens while it is held      the kernel tells the reader EWOULDBLOCK: it retries, and begins with latest. It has
- *                               also begun to break our lease: if that came before the look (F_GETLEASE) we rename
- *                               back; if it came after, it does not matter, since that reader has nothing.
- *   the lease was broken by     we were stopped for lease-break-time (45 s) somewhere in here, and a reader opened
- *   force                       the inode that it had looked up before. Before the rename: it has a good pin, and
- *                               the look says that the lease is gone: renamed back, PINNED. (Where it checked the
- *                               name between the two renames, it retries.) After the rename: its check finds no
- *                               pins/N: it retries, however long we are stopped before the snapshot moves.
- *   looks up after the rename   there is no pins/N, so it has nothing.
- * So after the look no reader can come to hold N, and none does. The lease is kept until the snapshot is moved, though
- * from the look on the missing name is what protects us.
+ *  - It opened before the lease: the lease is refused (the kernel counts open descriptions of the inode,
+ *    mappings included). PINNED.
+ *  - It opens while the lease is held: the kernel tells it EWOULDBLOCK; it retries, and begins with latest.
+ *    It has also begun to break our lease: if that came before the look (F_GETLEASE) we rename back; if it
+ *    came after, it does not matter, since that reader has nothing.
+ *  - It looks the name up behind the rename: there is no pins/N, so it has nothing.
+ *  - The lease was broken by force, because we were stopped for lease-break-time (45 s) somewhere in here,
+ *    and it opened the inode that it had looked up before. Before the rename: it has a good pin, and the
+ *    look says that the lease is gone: renamed back, PINNED. (Where it checked the name between the two
+ *    renames, it retries.) Behind the rename: its check finds no pins/N and it retries, however long we are
+ *    stopped before the snapshot moves.
+ * So after the look no reader can come to hold N, and none does. The lease is kept until the snapshot is
+ * moved, though from the look on the missing name is what protects us.
  *
  * If we die, the kernel drops the lease, and what is left is
- *   before the rename           nothing.
- *   behind it                   pins/N.dead and the snapshot: nobody holds it. reclaim_recover() renames it back.
- *   behind the snapshot's move  pins/N.dead alone: reclaim_recover() unlinks it.
- *   behind the unlink           a file in meta/ for a number that is never used again: reclaim_sweep() unlinks it.
- * None of this has to be on disk: after a power loss nobody holds a pin, and any mixture of the old and the new names
- * is one of these cases, or a missing pin file, which store_make_pins() makes.
+ *  - before the rename: nothing.
+ *  - behind it: pins/N.dead and the snapshot. Nobody holds it. reclaim_recover() renames it back.
+ *  - behind the snapshot's move: pins/N.dead alone. reclaim_recover() unlinks it.
+ *  - behind the unlink: a file in meta/ for a number that is never used again. sweep() unlinks it.
+ * None of this has to be on disk: after a power loss nobody holds a pin, and any mixture of the old and the
+ * new names is one of these cases, or a missing pin file, which store_make_pins() makes.
  */
 
 static void dead_name(uint64_t number, char *to)
@@ -53,10 +53,11 @@ static void dead_name(uint64_t number, char *to)
 }
 
 /*
- * A reader that opens a leased file makes the kernel send SIGIO to the lease's holder, which would end us. It is
- * ignored as long as there is a lease: no owner or other signal is set (F_SETOWN, F_SETSIG), since F_SETLEASE itself
- * makes us the owner and a real-time signal would queue. One that is pending because SIGIO is blocked is dropped by
- * ignoring it once more before the old handling comes back (sigaction(2): POSIX says that it is discarded).
+ * A reader that opens a leased file makes the kernel send SIGIO to the lease's holder, which would end us. It
+ * is ignored as long as there is a lease: no owner or other signal is set (F_SETOWN, F_SETSIG), since
+ * F_SETLEASE itself makes us the owner and a real-time signal would queue. One that is pending because SIGIO
+ * is blocked is dropped by ignoring it once more before the old handling comes back (sigaction(2): POSIX says
+ * that it is discarded).
  */
 static void sigio_ignore(struct sigaction *old)
 {
@@ -83,7 +84,7 @@ static int lease_take(const struct store *store, uint64_t number, enum reclaim_w
 	int fd = openat(store->dir, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
 		if (errno == EWOULDBLOCK)
-			*why = RECLAIM_PINNED; /* somebody else asks about it: for the moment it is not free */
+			*why = RECLAIM_PINNED; /* somebody else is asking: not free for the moment */
 		return -1;
 	}
 	if (fcntl(fd, F_SETLEASE, F_WRLCK) == 0)
@@ -275,8 +276,9 @@ static struct candidate *newest_retired(const struct candidates *all, const stru
 }
 
 /*
- * Second step: the live set. What latest names is in it whatever else is said (P4); then the kept; then as many
- * spares; then the young. A time in the future (the clock went back) is young. Pinned ones are found last, by take().
+ * Second step: the live set. What latest names is in it whatever else is said (P4); then the kept; then as
+ * many spares; then the young. A time in the future (the clock went back) is young. Pinned ones are found
+ * last, by take().
  */
 static void live_mark(const struct candidates *all, const struct reclaim_rules *rules, uint64_t latest)
 {
@@ -392,7 +394,9 @@ static bool snapshot_there(const struct store *store, uint64_t number)
 	return store_has(store, name);
 }
 
-/* Once more the protocol, since Portage may publish that number again while we look: then the pin file stays. */
+/*
+ * Once more the protocol, since Portage may publish that number again while we look: then the pin file stays.
+ */
 static void pin_sweep(struct store *store, uint64_t number)
 {
 	enum reclaim_why why;
@@ -406,8 +410,10 @@ static void pin_sweep(struct store *store, uint64_t number)
 		bury(store, number, fd);
 }
 
-/* Pin files and meta files of snapshots that are gone: numbers that were skipped, those that Portage took, those
- * that we took before we died. Nobody misses them: what cannot be removed now stays for the next time. */
+/*
+ * Pin files and meta files of snapshots that are gone: numbers that were skipped, those that Portage took,
+ * those that we took before we died. Nobody misses them: what cannot be removed now stays for the next time.
+ */
 static void sweep(struct store *store)
 {
 	struct err ignored = ERR_NONE;
@@ -460,9 +466,9 @@ int reclaim(struct store *store, const struct reclaim_rules *rules,
 	uint64_t latest;
 
 	/*
-	 * What Portage published since the lock was taken gets its times and pin files. On a full disk it may not: then
-	 * it counts as retired just now, or as one that cannot be asked about. Then what there is, then what is latest:
-	 * one that is published after the list was made is not in it.
+	 * What Portage published since the lock was taken gets its times and pin files. On a full disk it may
+	 * not: then it counts as retired just now, or as one that cannot be asked about. Then what there is,
+	 * then what is latest: one that is published after the list was made is not in it.
 	 */
 	if (!rules->dry_run) {
 		meta_settle(store, &late);

@@ -23,8 +23,8 @@ struct record {
 	char host[128];
 	struct identity owner;
 	int64_t since; /* CLOCK_REALTIME, for people */
-	int64_t made; /* CLOCK_BOOTTIME, to count by: it is void after a reboot anyway, and nobody sets this clock */
-	bool good; /* owner and both times were there */
+	int64_t made;  /* CLOCK_BOOTTIME, to count by: void after a reboot anyway, and nobody sets it */
+	bool good;     /* owner and both times were there */
 };
 
 static int64_t seconds(clockid_t clock)
@@ -73,8 +73,10 @@ static bool record_holds(const struct record *record)
 	return age >= 0 && age < RESERVATION_SECONDS;
 }
 
-/* Published or thrown away, by somebody who died before he took the reservation off: it holds nothing any more, and
- * kept alive it would keep every writer out. */
+/*
+ * Published or thrown away, by somebody who died before he took the reservation off: it holds nothing any
+ * more, and kept alive it would keep every writer out.
+ */
 static bool record_is_left(const struct store *store, const struct record *record)
 {
 	struct stat st;
@@ -116,7 +118,9 @@ int reservation_read(struct store *store, struct reservation *reservation, struc
 		reservation->text = record_text(&record);
 		return 0;
 	}
-	/* If we die behind this, the tree is one that nobody reserved: the next store_lock() throws it away. */
+	/*
+	 * If we die behind this, the tree is one that nobody reserved: the next store_lock() throws it away.
+	 */
 	if (reservation_remove(store, err) != 0)
 		return -1;
 	struct staging staging = STAGING_NONE;

@@ -4,9 +4,9 @@
  *
  * A kernel lock ends with its process, and `begin` ends at once; so a reservation is written down, with the
  * identity of whom it is for: boot id, pid namespace, pid and start time of --owner, never a bare pid. It is
- * void when the machine was rebooted, when the owner has ended, when its tree is gone, or, without an owner, a day after it was
- * made. An owner in a pid namespace that we cannot see counts as alive for that day. All functions are called
- * under the lock.
+ * void when the machine was rebooted, when the owner has ended, when its tree is gone, or, without an owner,
+ * a day after it was made. An owner in a pid namespace that we cannot see counts as alive for that day. All
+ * functions are called under the lock.
  */
 #ifndef HELPER_RESERVATION_H
 #define HELPER_RESERVATION_H

@@ -33,9 +33,9 @@ static int give(const struct store *store, int fd)
 /* ---- opening ---- */
 
 /*
- * What is there was accepted by trust_path() and cannot be exchanged any more; below it each directory is made and
- * entered by descriptor, so that nobody who makes the same name first can lead us away: a second trust_path() refuses
- * what they made.
+ * What is there was accepted by trust_path() and cannot be exchanged any more; below it each directory is
+ * made and entered by descriptor, so that nobody who makes the same name first can lead us away: a second
+ * trust_path() refuses what they made.
  */
 int store_make_path(const char *path, struct err *err)
 {
@@ -52,7 +52,9 @@ int store_make_path(const char *path, struct err *err)
 			continue;
 		int made = mkdirat(dir, at, 0755);
 		int next = openat(dir, at, DIR_FLAGS | O_NOFOLLOW);
-		/* The mode is the contract's, whatever the umask; the entry is on disk before what is in it. */
+		/*
+		 * The mode is the contract's, whatever the umask; the entry is on disk before what is in it.
+		 */
 		if (next >= 0 && made == 0 && (fchmod(next, 0755) != 0 || fsync(dir) != 0)) {
 			close(next);
 			next = -1;
@@ -78,7 +80,10 @@ static int layout_dir(const struct store *store, const char *name, mode_t mode, 
 	if (fd < 0)
 		return err_errno(err, STATUS_USAGE, store->path, "%s is no directory of ours", name);
 	int result = fstat(fd, &st);
-	/* A crash between mkdir and chmod, under a strict umask, would leave a store that readers cannot enter. */
+	/*
+	 * A crash between mkdir and chmod, under a strict umask, would leave a store that readers cannot
+	 * enter.
+	 */
 	if (result == 0 && (st.st_mode & 07777) != mode && (made || strcmp(name, STORE_SNAPSHOTS) != 0))
 		result = fchmod(fd, mode);
 	if (result == 0 && made)

@@ -67,8 +67,8 @@ int store_open(struct store *store, const char *path, enum store_use use, bool d
 void store_close(struct store *store); /* gives the lock back, too */
 
 /*
- * Opens the directory `path`, making what is missing of it (0755, each entry on disk before what is in it). The way
- * there was accepted by trust_path(). Also for the way to a location.
+ * Opens the directory `path`, making what is missing of it (0755, each entry on disk before what is in it).
+ * The way there was accepted by trust_path(). Also for the way to a location.
  */
 int store_make_path(const char *path, struct err *err);
 
@@ -92,19 +92,22 @@ void numbers_release(struct numbers *numbers);
 int store_numbers(const struct store *store, struct numbers *numbers,
 		  void (*foreign)(void *context, const char *name), void *context, struct err *err);
 
-/* The highest number that was ever used here by anyone we know of: high-water, snapshots/ (whatever it is), latest. */
+/*
+ * The highest number that was ever used here by anyone we know of: high-water, snapshots/ (whatever it is),
+ * latest.
+ */
 int store_highest(const struct store *store, uint64_t *highest, struct err *err);
 
 /*
- * Under the lock: the number for the next snapshot, one above store_highest(). It is written down, durably, before it is returned, so
- * a crash skips it and nobody uses it again.
+ * Under the lock: the number for the next snapshot, one above store_highest(). It is written down, durably,
+ * before it is returned, so a crash skips it and nobody uses it again.
  */
 int store_next_number(struct store *store, uint64_t *number, struct err *err);
 
 /*
- * Under the lock, always: pin files for the present numbers and PINS_AHEAD beyond; never for a number that was
- * reclaimed. (Made without the lock, a pin file could come back while its snapshot is being reclaimed, and a
- * reader would trust it.) They belong to the store's owner, who may then take leases on them.
+ * Under the lock, always: pin files for the present numbers and PINS_AHEAD beyond; never for a number that
+ * was reclaimed. (Made without the lock, a pin file could come back while its snapshot is being reclaimed,
+ * and a reader would trust it.) They belong to the store's owner, who may then take leases on them.
  */
 int store_make_pins(struct store *store, struct err *err);
 

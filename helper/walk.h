@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * walk.h: a path resolved by hand, component by component and link by link, for those who must look at what is
- * on the way (trust.h, pin.h).
+ * walk.h: a path resolved by hand, component by component and link by link, for those who must look at what
+ * is on the way (trust.h, pin.h).
  *
  *     struct walk walk;
  *     walk_start(&walk, "/a/b");                   at the root
@@ -10,8 +10,8 @@
  *             walk_follow(&walk, target);          a link, with its target from walk_target()
  *     walk_release(&walk);                         in any case
  *
- * Each component is reached by a descriptor of its parent, so what was looked at is what is entered. Functions
- * that fail return -1 or NULL and errno; a message is the caller's.
+ * Each component is reached by a descriptor of its parent, so what was looked at is what is entered.
+ * Functions that fail return -1 or NULL and errno; a message is the caller's.
  */
 #ifndef HELPER_WALK_H
 #define HELPER_WALK_H
@@ -35,8 +35,10 @@ int walk_enter(struct walk *walk, const char *name);
 /* What the link `name` says; the caller frees it. */
 char *walk_target(const struct walk *walk, const char *name);
 
-/* Puts the target of a link before what is still to be walked, and goes to the root where it is absolute. ELOOP
- * after as many links as the kernel follows. */
+/*
+ * Puts the target of a link before what is still to be walked, and goes to the root where it is absolute.
+ * ELOOP after as many links as the kernel follows.
+ */
 int walk_follow(struct walk *walk, const char *target);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * scratch.h: a directory of its own for each unit test, and the small things that tests of a store do over and over.
- * Every function fails the running test where it cannot do its job. Include after cmocka.h.
+ * scratch.h: a directory of its own for each unit test, and the small things that tests of a store do over
+ * and over. Every function fails the running test where it cannot do its job. Include after cmocka.h.
  */
 #ifndef TESTS_UNIT_SCRATCH_H
 #define TESTS_UNIT_SCRATCH_H
@@ -11,7 +11,9 @@
 
 #include "helper/store.h"
 
-/* Setup and teardown: *state is the canonical path of an empty directory, gone with all below it afterwards. */
+/*
+ * Setup and teardown: *state is the canonical path of an empty directory, gone with all below it afterwards.
+ */
 int scratch_make(void **state);
 int scratch_remove(void **state);
 #define scratch_test(function) cmocka_unit_test_setup_teardown(function, scratch_make, scratch_remove)

@@ -23,7 +23,9 @@
 #include "helper/snapshot/storage.h"
 #include "tests/unit/scratch.h"
 
-/* ---- every call that changes a name, or makes it durable, passes here: the program is linked with --wrap ---- */
+/* ---- every call that changes a name, or makes it durable, passes here: the program is linked with --wrap
+ * ----
+ */
 
 static int calls_until_death; /* 0: live */
 static bool exchange_is_missing;

@@ -371,8 +371,9 @@ static void test_sigio_is_ignored_and_its_handling_comes_back(void **state)
 }
 
 /*
- * What a reader does at one point of the protocol. The program is linked with --wrap=renameat, so that the hook runs
- * just before and just after pins/1 becomes pins/1.dead; all that happens is the kernel's own doing.
+ * What a reader does at one point of the protocol. The program is linked with --wrap=renameat, so that the
+ * hook runs just before and just after pins/1 becomes pins/1.dead; all that happens is the kernel's own
+ * doing.
  */
 static struct {
 	void (*before)(void), (*after)(void);
@@ -420,7 +421,10 @@ static void lease_is_broken_and_reader_opens(void)
 	reader_opens();
 }
 
-/* Reclaims snapshot 1 with these hooks; what became of it. The reader's pin, if it got one, is in at_rename.held. */
+/*
+ * Reclaims snapshot 1 with these hooks; what became of it. The reader's pin, if it got one, is in
+ * at_rename.held.
+ */
 static int reclaim_with(const char *path, void (*before)(void), void (*after)(void))
 {
 	const struct reclaim_rules rules = { .spares = 0, .ttl_days = 0 };
@@ -434,7 +438,10 @@ static int reclaim_with(const char *path, void (*before)(void), void (*after)(vo
 	at_rename.store = store.dir;
 	assert_int_equal(run(&store, &rules, &seen, &err), 0);
 	at_rename.before = at_rename.after = NULL;
-	/* A reader that got a pin has its snapshot; the pin file has its name exactly while the snapshot is there. */
+	/*
+	 * A reader that got a pin has its snapshot; the pin file has its name exactly while the snapshot is
+	 * there.
+	 */
 	if (at_rename.held >= 0)
 		assert_true(there(&store, 1));
 	assert_int_equal(there(&store, 1), store_has(&store, STORE_PINS "/1"));
