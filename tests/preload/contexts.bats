@@ -33,6 +33,13 @@ context() {
 	[ "$(cat "$PINNED/version")" = one ]
 }
 
+@test "calls that differ from another in name or type only are refused, too" {
+	(cd "$PINNED" && find . -exec stat -c '%n %i %s %z' {} + | sort) >"$T/want"
+	context variants "$LOCATION/version"
+	(cd "$PINNED" && find . -exec stat -c '%n %i %s %z' {} + | sort) >"$T/got"
+	diff "$T/want" "$T/got"
+}
+
 @test "letters of a template come back from a mapped path" {
 	mkdir "$STORE/tmp"
 	context templates "$STORE/tmp"

@@ -21,7 +21,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* What libc exports and no header declares. */
+int __open(const char *path, int flags, ...);
+int __open64(const char *path, int flags, ...);
 int __open_2(const char *path, int flags);
+int __open64_2(const char *path, int flags);
+int __openat_2(int dir, const char *path, int flags);
+int __openat64_2(int dir, const char *path, int flags);
+int __xmknod(int version, const char *path, mode_t mode, dev_t *device);
+int __xmknodat(int version, int dir, const char *path, mode_t mode, dev_t *device);
+FILE *_IO_fopen(const char *path, const char *mode);
 
 static const char *path;
 static ino_t expected;
@@ -250,6 +259,57 @@ static int reopen(void)
 	return 0;
 }
 
+/* A name from a template in the directory that PATH is in. */
+static char *template_for(const char *tail)
+{
+	static char text[4096];
+
+	snprintf(text, sizeof(text), "%s", path);
+	strcpy(strrchr(text, '/') + 1, tail);
+	return text;
+}
+
+static int refused(const char *name, bool failed)
+{
+	if (failed && errno == EROFS)
+		return 0;
+	printf("%s: %s\n", name, failed ? strerror(errno) : "done");
+	return 1;
+}
+
+/* The calls that differ from a more common one in name or type only: each refuses by itself. */
+static int variants(void)
+{
+	const int dir = AT_FDCWD;
+	dev_t none = 0;
+	int bad = 0;
+
+	bad += refused("open64", open64(path, O_WRONLY) < 0);
+	bad += refused("__open", __open(path, O_RDWR) < 0);
+	bad += refused("__open64", __open64(path, O_WRONLY | O_TRUNC) < 0);
+	bad += refused("__open_2", __open_2(path, O_WRONLY) < 0);
+	bad += refused("__open64_2", __open64_2(path, O_RDWR) < 0);
+	bad += refused("openat64", openat64(dir, path, O_WRONLY) < 0);
+	bad += refused("__openat_2", __openat_2(dir, path, O_WRONLY) < 0);
+	bad += refused("__openat64_2", __openat64_2(dir, path, O_RDONLY | O_TRUNC) < 0);
+	bad += refused("creat64", creat64(path, 0600) < 0);
+	bad += refused("truncate64", truncate64(path, 0) != 0);
+	bad += refused("lchmod", lchmod(path, 0600) != 0);
+	bad += refused("__xmknod", __xmknod(0, template_for("new"), S_IFREG | 0600, &none) != 0);
+	bad += refused("__xmknodat", __xmknodat(0, dir, template_for("new"), S_IFREG | 0600, &none) != 0);
+	bad += refused("fopen64", !fopen64(path, "r+"));
+	bad += refused("_IO_fopen", !_IO_fopen(path, "a"));
+	bad += refused("freopen64", !freopen64(path, "w", fopen("/dev/null", "r")));
+	bad += refused("mkstemp64", mkstemp64(template_for("XXXXXX")) < 0);
+	bad += refused("mkostemp", mkostemp(template_for("XXXXXX"), O_APPEND) < 0);
+	bad += refused("mkostemp64", mkostemp64(template_for("XXXXXX"), 0) < 0);
+	bad += refused("mkstemps", mkstemps(template_for("XXXXXX.c"), 2) < 0);
+	bad += refused("mkstemps64", mkstemps64(template_for("XXXXXX.c"), 2) < 0);
+	bad += refused("mkostemps", mkostemps(template_for("XXXXXX.c"), 2, 0) < 0);
+	bad += refused("mkostemps64", mkostemps64(template_for("XXXXXX.c"), 2, O_APPEND) < 0);
+	return bad;
+}
+
 /* A link that this very process makes, removes or replaces is seen as it is, though its path was remembered. */
 static int own_link(void)
 {
@@ -337,6 +397,7 @@ static const struct context {
 	{ "templates", templates, false },
 	{ "own-link", own_link, true },
 	{ "reopen", reopen, false },
+	{ "variants", variants, false },
 	{ "by-name", by_name, false },
 	{ "stand-aside", stand_aside, true },
 };

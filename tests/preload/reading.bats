@@ -295,10 +295,22 @@ padded() {
 	[ "$(pinned cat "$LOCATION/file")" = "file of 1" ]
 }
 
+# what creates, changes or removes is tested by its refusals
+WRITING='^(creat|creat64|mk.*|__xmk.*|unlink.*|rmdir|remove|rename.*|link|linkat|symlink.*|.*chmod.*|.*chown.*|truncate.*|.*utime.*|.*setxattr|.*removexattr)$'
+
+ids() { awk -F '[(,] *' '/^CALL\(/ && $2 != "exec" { print $3 }' "$RCU_SRC/preload/calls.def"; }
+
 @test "every reading call of calls.def is probed" {
-	# what creates, changes or removes is tested by its refusals: writing.bats
-	local writing='^(creat|creat64|mk.*|__xmk.*|unlink.*|rmdir|remove|rename.*|link|linkat|symlink.*|.*chmod.*|.*chown.*|truncate.*|.*utime.*|.*setxattr|.*removexattr)$'
-	awk -F '[(,] *' '/^CALL\(/ && $2 != "exec" { print $3 }' "$RCU_SRC/preload/calls.def" | grep -Ev "$writing" | sort >"$T/want"
+	ids | grep -Ev "$WRITING" | sort >"$T/want"
 	"$PROBE" --list | sort -u >"$T/got"
 	diff "$T/want" "$T/got"
+}
+
+@test "every writing call of calls.def is made by a probe" {
+	local id
+	for id in $(ids | grep -E "$WRITING"); do
+		grep -qE "[^a-z_.]$id\\(" "$RCU_SRC"/tests/preload/{refuse-probe,contexts}.c || echo "$id"
+	done >"$T/missing"
+	cat "$T/missing"
+	[ ! -s "$T/missing" ]
 }
