@@ -11,9 +11,6 @@
 struct report {
 	const struct repo *repo;
 	bool dry_run;
-	uint64_t force;
-	bool force_seen; /* the number of --force is there */
-	enum reclaim_why force_why;
 };
 
 static void tell(void *context, uint64_t number, enum reclaim_why why)
@@ -26,26 +23,14 @@ static void tell(void *context, uint64_t number, enum reclaim_why why)
 		[RECLAIM_PINNED] = "it is pinned (rcu-repo readers)",
 		[RECLAIM_UNKNOWN] = "whether it is pinned cannot be asked",
 	};
-	struct report *report = context;
+	const struct report *report = context;
 	const uintmax_t n = number;
 
-	if (number == report->force) {
-		report->force_seen = true;
-		report->force_why = why;
-	}
 	if (why == RECLAIM_GONE)
 		printf("%s: %ju %s\n", report->repo->name, n,
 		       report->dry_run ? "would be reclaimed" : "is reclaimed");
-	else if (report->dry_run || why == RECLAIM_UNKNOWN || number == report->force)
+	else if (report->dry_run || why == RECLAIM_UNKNOWN)
 		printf("%s: %ju stays: %s\n", report->repo->name, n, reasons[why]);
-}
-
-static int check_force(const struct report *report, struct err *err)
-{
-	if (!report->force || (report->force_seen && report->force_why == RECLAIM_GONE))
-		return 0;
-	return err_fail(err, STATUS_FAILED, report->repo->name, "--force %ju: %s", (uintmax_t)report->force,
-			report->force_seen ? "stays" : "there is no such snapshot");
 }
 
 static int gc_locked(const struct options *options, const struct repo *repo, struct store *store,
@@ -55,18 +40,26 @@ static int gc_locked(const struct options *options, const struct repo *repo, str
 					     .ttl_days = repo->ttl_days,
 					     .force = options->force,
 					     .dry_run = options->dry_run };
-	struct report report = { .repo = repo, .dry_run = options->dry_run, .force = options->force };
+	struct report report = { .repo = repo, .dry_run = options->dry_run };
 	struct numbers numbers;
 	int result = command_numbers(store, &numbers, err);
 
 	numbers_release(&numbers);
 	if (result == 0)
 		result = reclaim(store, &rules, tell, &report, err);
-	if (result == 0)
-		result = check_force(&report, err);
 	store_unlock(store);
 	if (!options->dry_run && store->storage->empty_trash(store, err) != 0)
 		result = -1;
+	return result;
+}
+
+/* What was never synced has nothing to reclaim: gc makes no store. */
+static int check_store(const struct repo *repo, struct err *err)
+{
+	struct store store = STORE_CLOSED;
+	int result = store_open(&store, repo->store, STORE_LOOK, repo->durable, err);
+
+	store_close(&store);
 	return result;
 }
 
@@ -74,8 +67,10 @@ static int gc_repo(const struct options *options, const struct repo *repo, struc
 {
 	struct store store = STORE_CLOSED;
 	char *command = alloc_printf("rcu-repo gc %s", repo->name);
-	int result = store_open(&store, repo->store, STORE_CHANGE, repo->durable, err);
+	int result = check_store(repo, err);
 
+	if (result == 0)
+		result = store_open(&store, repo->store, STORE_CHANGE, repo->durable, err);
 	if (result == 0)
 		result = store_lock(&store, command, true, err);
 	if (result == 0)

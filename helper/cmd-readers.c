@@ -37,12 +37,12 @@ static void add_reader(const struct options *options, const struct repo *repo, c
 {
 	struct libscols_line *line = table_line(table);
 
-	table_set(line, REPO, alloc_copy(repo->name));
+	table_set_foreign(line, REPO, repo->name);
 	table_set(line, SNAPSHOT, alloc_printf("%" PRIu64, reader->number));
 	table_set(line, PID, alloc_printf("%jd", (intmax_t)reader->pid));
 	table_set(line, USER, user_name(reader->uid));
 	table_set(line, SINCE, command_time(reader->since, options->json));
-	table_set(line, COMMAND, alloc_copy(reader->command));
+	table_set_foreign(line, COMMAND, reader->command);
 }
 
 static int readers_repo(const struct options *options, const struct repo *repo, struct err *err)

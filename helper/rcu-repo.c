@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,6 +202,8 @@ int main(int argc, char **argv)
 	struct aside aside;
 	int status = STATUS_DONE;
 
+	/* for the width of what tables show; numbers and messages stay as they are */
+	setlocale(LC_CTYPE, "");
 	stand_aside(&aside);
 	aside_release(&aside);
 	if (options_parse(argv + (argc > 0), rules, GLOBAL_OPTIONS, true, &options, &left, &err) != 0)

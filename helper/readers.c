@@ -198,10 +198,10 @@ static size_t read_small(int dir, const char *name, char *to, size_t room)
 	return length;
 }
 
-/* The argument list with blanks, or comm where there is none; control characters as \xXX. */
+/* The argument list with blanks, or comm where there is none. */
 static char *command_of(const struct process *process)
 {
-	char text[COMMAND_MAX + 1], *shown = alloc_grow(NULL, sizeof(text), 4), *to = shown;
+	char text[COMMAND_MAX + 1];
 	size_t length = read_small(process->dir, "cmdline", text, sizeof(text));
 
 	while (length && text[length - 1] == '\0')
@@ -209,14 +209,11 @@ static char *command_of(const struct process *process)
 	if (length == 0)
 		length = read_small(process->dir, "comm", text, sizeof(text));
 	if (length && text[length - 1] == '\n')
-		length--;
-	for (size_t i = 0; i < length; i++) {
-		const unsigned char c = text[i] ? (unsigned char)text[i] : ' ';
-
-		to += snprintf(to, sizeof("\\x00"), c < 0x20 || c == 0x7f ? "\\x%02X" : "%c", c);
-	}
-	*to = '\0';
-	return shown;
+		text[--length] = '\0';
+	for (size_t i = 0; i < length; i++)
+		if (text[i] == '\0')
+			text[i] = ' ';
+	return alloc_copy(text);
 }
 
 /* proc(5): the 22nd field of stat is the start in clock ticks since the boot; comm may hold anything but the

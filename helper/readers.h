@@ -16,8 +16,7 @@
 struct reader {
 	pid_t pid;
 	uid_t uid;
-	char *command; /* comm, or the argument list with blanks, cut at 200 bytes; control characters as \xXX
-			*/
+	char *command; /* the argument list with blanks, or comm; cut at 200 bytes, else as it is: anything */
 	int64_t since; /* start of the process, CLOCK_REALTIME seconds */
 	uint64_t number;
 };

@@ -1,0 +1,32 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# rcu-repo abort
+
+load ../lib
+load helpers
+
+setup() { lib_init; }
+teardown() { lib_done; }
+
+@test "it drops what begin staged" {
+	sync_version A
+	local staged
+	staged=$(repo begin)
+	echo x >"$staged/x"
+	repo abort --staging "$staged"
+	[ ! -e "$staged" ]
+	[ "$(version_of "$LOCATION")" = A ]
+	[ "$(latest)" = 1 ]
+	is_empty "$STORE/.rcu-repo/trash"
+	repo update -- true
+}
+
+@test "a path that is not what is staged, and nothing that is" {
+	sync_version A
+	local staged
+	staged=$(repo begin)
+	refused 1 'is not what is staged now' repo abort --staging "$T"
+	[ -e "$staged" ]
+	repo abort
+	refused 1 'nothing is staged' repo abort
+}

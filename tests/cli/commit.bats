@@ -1,0 +1,97 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# rcu-repo commit
+
+load ../lib
+load helpers
+
+setup() { lib_init; }
+teardown() { lib_done; }
+
+@test "it publishes what begin staged, and prints the new number" {
+	sync_version A
+	local staged
+	staged=$(repo begin)
+	echo x >"$staged/x"
+	run -0 --separate-stderr repo commit --staging "$staged"
+	[ "$output" = 2 ]
+	[ "$(cat "$LOCATION/x")" = x ]
+	[ ! -e "$STORE/snapshots/1/x" ]
+	[ "$(latest)" = 2 ]
+	[ ! -e "$staged" ]
+	repo update -- true
+}
+
+@test "nothing changed: it prints the number of the present latest" {
+	sync_version A
+	repo begin
+	run -0 --separate-stderr repo commit
+	[ "$output" = 1 ]
+	[[ $stderr == *"nothing changed"* ]]
+	[ "$(ls "$STORE/snapshots")" = 1 ]
+	refused 1 'nothing is staged' repo commit
+}
+
+@test "a path that is not what is staged" {
+	sync_version A
+	local staged
+	staged=$(repo begin)
+	refused 1 'is not what is staged now' repo commit --staging "$staged.other"
+	refused 1 'is not what is staged now' repo commit --staging "$LOCATION"
+	repo abort
+	repo begin
+	refused 1 'is not what is staged now' repo commit --staging "$staged"
+	repo abort
+}
+
+@test "nothing is staged" {
+	sync_version A
+	refused 1 'nothing is staged' repo commit
+}
+
+@test "what cannot be published stays staged" {
+	sync_version A
+	local staged
+	staged=$(repo begin)
+	find "$staged" -mindepth 1 -delete
+	refused 1 'is empty: not published' repo commit
+	echo x >"$staged/x"
+	[ "$(repo commit)" = 2 ]
+	[ "$(cat "$LOCATION/x")" = x ]
+}
+
+@test "the staging directory is gone, or something else is in its place" {
+	sync_version A
+	local staged
+	staged=$(repo begin)
+	mv "$staged" "$T/away"
+	run -1 repo commit
+	ln -s "$T/away" "$staged"
+	run -1 repo commit
+	[ "$(version_of "$LOCATION")" = A ]
+	[ "$(latest)" = 1 ]
+	sync_version B
+	[ "$(version_of "$LOCATION")" = B ]
+}
+
+@test "by another process than begin's, in a row" {
+	local i staged
+	for i in 1 2 3; do
+		staged=$(repo begin)
+		echo "$i" >"$staged/file"
+		[ "$(repo commit)" = "$i" ]
+	done
+	[ "$(cat "$LOCATION/file")" = 3 ]
+	[ "$(cat "$STORE/snapshots/1/file")" = 1 ]
+}
+
+@test "it migrates an ordinary directory" {
+	local staged
+	make_version "$LOCATION" A
+	staged=$(repo begin)
+	echo x >"$staged/x"
+	repo commit
+	[ -L "$LOCATION" ]
+	[ "$(version_of "$LOCATION")" = A ]
+	[ -e "$LOCATION/x" ]
+}

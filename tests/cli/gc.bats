@@ -1,0 +1,129 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# rcu-repo gc
+
+load ../lib
+load helpers
+
+setup() { lib_init; }
+teardown() { lib_done; }
+
+# gc by rules that keep nothing
+gc_all() { repo gc --set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0 "$@"; }
+
+numbers() { ls "$STORE/snapshots" | sort -n | tr '\n' ' '; }
+
+# Three versions, none of which was reclaimed yet
+three_versions() {
+	local name
+	for name in A B C; do
+		sync_version "$name" --set sync-rcu-spare-snapshots=9
+	done
+	[ "$(numbers)" = "1 2 3 " ]
+}
+
+@test "it takes what is past its grace period, and says what it took" {
+	three_versions
+	run -0 --separate-stderr gc_all
+	[ "${#lines[@]}" = 2 ]
+	[[ ${lines[0]} == *" 1 is reclaimed" ]]
+	[[ ${lines[1]} == *" 2 is reclaimed" ]]
+	[ "$(numbers)" = "3 " ]
+	[ "$(version_of "$LOCATION")" = C ]
+	is_empty "$STORE/.rcu-repo/trash"
+}
+
+@test "spares, and what is younger than the ttl, stay" {
+	three_versions
+	repo gc --set sync-rcu-ttl-days=0
+	[ "$(numbers)" = "2 3 " ]
+	three_more() { sync_version D --set sync-rcu-spare-snapshots=9; }
+	three_more
+	repo gc --set sync-rcu-spare-snapshots=0
+	[ "$(numbers)" = "2 3 4 " ]
+}
+
+@test "--dry-run takes nothing, and says why the rest stays" {
+	three_versions
+	reader "$LOCATION" -s 1
+	run -0 --separate-stderr repo gc --dry-run --set sync-rcu-ttl-days=0
+	[ "$(grep -c . <<<"$output")" = 3 ]
+	grep ' 1 stays: it is pinned' <<<"$output"
+	grep ' 2 stays: it is a spare' <<<"$output"
+	grep ' 3 stays: it is the latest' <<<"$output"
+	run -0 --separate-stderr repo gc --dry-run --set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0
+	grep ' 2 would be reclaimed' <<<"$output"
+	[ "$(numbers)" = "1 2 3 " ]
+	run -0 --separate-stderr repo gc --dry-run --set sync-rcu-spare-snapshots=0
+	grep ' 2 stays: it is younger' <<<"$output"
+}
+
+@test "a pinned snapshot stays as long as the reader lives, however it dies" {
+	three_versions
+	reader "$LOCATION" -s 1
+	gc_all
+	[ "$(numbers)" = "1 3 " ]
+	[ "$(version_of "$STORE/snapshots/1")" = A ]
+	kill -9 "$BACKGROUND"
+	wait_until gone "$BACKGROUND"
+	gc_all
+	[ "$(numbers)" = "3 " ]
+}
+
+@test "a reader that closes everything, forks and execs with an empty environment keeps its snapshot" {
+	three_versions
+	background "$RCU_EXEC" -l "$LOCATION" -s 1 -- /usr/bin/python3 -c '
+import os, sys, time
+done = sys.argv[1]
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+open(done, "w").write(str(os.getpid()))
+os.closerange(0, 4096)
+os.execve("/usr/bin/sleep", ["sleep", "1000"], {})' "$T/pid"
+	wait_until test -s "$T/pid"
+	local pid
+	pid=$(cat "$T/pid")
+	LIB_JOBS+=("$pid")
+	wait_until grep -q '^sleep' "/proc/$pid/cmdline" --text
+	gc_all
+	[ "$(version_of "$STORE/snapshots/1")" = A ]
+	kill -9 "$pid"
+	wait_until gone "$pid"
+	gc_all
+	[ "$(numbers)" = "3 " ]
+}
+
+@test "--force N takes a pinned one, a spare or a young one, never the latest" {
+	three_versions
+	reader "$LOCATION" -s 1
+	repo gc --force 1
+	[ "$(numbers)" = "2 3 " ]
+	repo gc --force 2
+	[ "$(numbers)" = "3 " ]
+	refused 1 'snapshot 3 is the latest' repo gc --force 3
+	refused 1 'there is no snapshot 7' repo gc --force 7
+	[ "$(version_of "$LOCATION")" = C ]
+}
+
+@test "several repositories, and one that has no store" {
+	two_repositories
+	rcu_repo sync one
+	make_version "$T/source-one" B
+	rcu_repo sync one --set sync-rcu-spare-snapshots=0
+	[ "$(ls "$T/store-one/snapshots")" = 2 ]
+	rcu_repo gc one
+	refused 1 '^rcu-repo: two: ' rcu_repo gc
+	[ ! -e "$T/store-two" ]
+	[ "$(version_of "$T/one")" = B ]
+}
+
+@test "a number is never used again" {
+	three_versions
+	gc_all
+	repo gc --force 2 || :
+	sync_version A
+	[ "$(latest)" = 4 ]
+}

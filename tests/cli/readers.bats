@@ -1,0 +1,75 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# rcu-repo readers
+
+load ../lib
+load helpers
+
+setup() { lib_init; }
+teardown() { lib_done; }
+
+@test "who pins what: snapshot, pid, user, command" {
+	sync_version A
+	sync_version B
+	reader "$LOCATION" -s 1
+	local first=$BACKGROUND
+	reader "$LOCATION"
+	run -0 --separate-stderr repo readers
+	[ "$(tr -s ' ' <<<"${lines[0]}")" = "REPO SNAPSHOT PID USER SINCE COMMAND" ]
+	grep -E "^$LOCATION +1 +$first +$(id -un) +[0-9]{4}-[0-9-]+ [0-9:]+ (sleep 1000|bash -c)" <<<"$output"
+	grep -E "^$LOCATION +2 +$BACKGROUND " <<<"$output"
+	kill -9 "$first"
+	wait_until gone "$first"
+	repo readers | awk -v pid="$first" '$3 == pid { exit 1 }'
+}
+
+@test "--json" {
+	sync_version A
+	reader "$LOCATION"
+	repo readers --json >"$T/json"
+	/usr/bin/python3 - "$T/json" "$BACKGROUND" "$LOCATION" <<-'END'
+		import json, sys, datetime
+		rows = json.load(open(sys.argv[1]))["readers"]
+		row, = [r for r in rows if r["pid"] == int(sys.argv[2])]
+		assert row["repo"] == sys.argv[3] and row["snapshot"] == 1, row
+		datetime.datetime.strptime(row["since"], "%Y-%m-%dT%H:%M:%SZ")
+		assert row["command"].startswith(("bash -c", "sleep 1000")), row
+	END
+}
+
+@test "nobody" {
+	sync_version A
+	repo readers --json | /usr/bin/python3 -c 'import json, sys
+assert json.load(sys.stdin)["readers"] == []'
+}
+
+@test "all repositories in one table" {
+	two_repositories
+	rcu_repo sync
+	reader "$T/one"
+	reader "$T/two"
+	run -0 --separate-stderr rcu_repo readers
+	[ "$(grep -c REPO <<<"$output")" = 1 ]
+	grep '^one ' <<<"$output"
+	grep '^two ' <<<"$output"
+	run -0 --separate-stderr rcu_repo readers two
+	[ "$(grep -c '^one ' <<<"$output")" = 0 ]
+}
+
+@test "processes that we may not look into are counted" {
+	skip_unless_root
+	sync_version A
+	reader "$LOCATION"
+	run -0 --separate-stderr unprivileged "$RCU_REPO" readers --location "$LOCATION"
+	[[ $stderr == *"may not look into: "[1-9]* ]]
+	[ "$(grep -c "$BACKGROUND" <<<"$output")" = 0 ]
+}
+
+@test "names with newlines and escapes make no second line" {
+	sync_version A
+	rm -f "$T/pinned"
+	background "$RCU_EXEC" -l "$LOCATION" -- bash -c 'touch "$1"; while :; do sleep 1; done' \
+		bash "$T/pinned" $'new\nline\e[31m'
+	wait_until test -e "$T/pinned"
+	repo readers | grep -F 'new\x0Aline\x1B[31m'
+}
