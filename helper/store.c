@@ -349,18 +349,26 @@ int store_next_number(struct store *store, uint64_t *number, struct err *err)
 	return 0;
 }
 
-/* One pin file, readable by everybody, whatever the umask and whatever a crash left of an earlier try. */
+/*
+ * One pin file, readable by everybody, whatever the umask and whatever a crash left of an earlier try. Where
+ * the pin was renamed away and could not be renamed back, none is made: a reader may hold that one, and would
+ * not be seen.
+ */
 static int pin_make(const struct store *store, uint64_t number, struct err *err)
 {
-	char name[STORE_NAME_ROOM];
+	char name[STORE_NAME_ROOM], dead[STORE_NAME_ROOM + sizeof(PIN_DEAD)];
 	struct stat st;
 
 	pin_name(number, name);
-	int fd = openat(store->dir, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd >= 0)
+	memcpy(dead + pin_name(number, dead), PIN_DEAD, sizeof(PIN_DEAD));
+	if (!store_has(store, name)) {
+		if (store_has(store, dead))
+			return 0;
+		int fd = openat(store->dir, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+		if (fd < 0)
+			return err_errno(err, STATUS_FAILED, store->path, "%s", name);
 		close(fd);
-	else if (errno != EEXIST)
-		return err_errno(err, STATUS_FAILED, store->path, "%s", name);
+	}
 	if (fstatat(store->dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return err_errno(err, STATUS_FAILED, store->path, "%s", name);
 	if (!S_ISREG(st.st_mode))

@@ -223,6 +223,10 @@ static void test_no_pin_for_a_number_that_is_gone(void **state)
 	assert_int_equal(fchmodat(store.dir, STORE_PINS "/2", 0600, 0), 0);
 	assert_int_equal(store_make_pins(&store, &err), 0);
 	assert_int_equal(mode_below(&store, STORE_PINS "/2"), 0644);
+	/* Renamed away, and perhaps held: a second one would hide the first. */
+	assert_int_equal(renameat(store.dir, STORE_PINS "/2", store.dir, STORE_PINS "/2" PIN_DEAD), 0);
+	assert_int_equal(store_make_pins(&store, &err), 0);
+	assert_false(store_has(&store, STORE_PINS "/2"));
 	store_close(&store);
 	free(path);
 }
