@@ -111,7 +111,7 @@ static int pin_restore(const struct store *store, uint64_t number)
 	dead_name(number, dead);
 	if (renameat2(store->dir, dead, store->dir, name, RENAME_NOREPLACE) == 0)
 		return 0;
-	/* Somebody made one by hand: the dead one has no holder that was told so. */
+	/* Somebody made one by hand, which rcu-repo never does: readers take that one from now on. */
 	return errno == EEXIST ? unlinkat(store->dir, dead, 0) : -1;
 }
 
