@@ -224,7 +224,7 @@ static int access_error(int dir, const char *path, int mode, int flags)
 }
 
 /*
- * Linux 6.1 to 6.18, in this order: flags that do not go together (EINVAL; Linux before 6.4 takes O_CREAT
+ * The kernel looks, in this order, at flags that do not go together (EINVAL; Linux before 6.4 takes O_CREAT
  * with O_DIRECTORY, so the kernel is asked, with a path that it cannot open); O_CREAT|O_EXCL of an existing
  * name (EEXIST), a directory for writing (EISDIR), a link that is not to be followed (ELOOP): the real call
  * fails; O_TRUNC (EROFS); permission (EACCES); EROFS. A program that is being run is ETXTBSY there and EROFS
@@ -302,7 +302,7 @@ int refuse_change(int dir, const char *path, bool follow)
 	return pin_of(dir, path, follow, 0, &st) >= 0 && st.st_mode != 0 ? EROFS : 0;
 }
 
-/* Linux asks for permission first since 6.14 or so; 6.1 says EROFS at once. */
+/* Permission first, as Linux 6.18 has it; 6.1 looks at the mount first and says EROFS. */
 int refuse_truncate(int dir, const char *path)
 {
 	struct stat st;

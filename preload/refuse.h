@@ -4,11 +4,11 @@
  *
  * Each function looks at one kind of operation on an already mapped (dir, path). It returns 0 where the
  * operation is not about anything in a pinned snapshot: the caller makes the real call. Else it returns the
- * errno that the same call gives on a read-only bind mount of the snapshot (fs/namei.c and fs/open.c of Linux
- * 6.1 were read for the order of the checks; tests/preload/refuse.bats compares with such a mount): the
- * caller sets it and returns its failure. An operation that fails anyway before the kernel looks at the mount
- * (a missing parent, no search permission, a name that exists) returns 0, too: the real call then fails by
- * itself and changes nothing.
+ * errno that the same call gives on a read-only bind mount of the snapshot: the caller sets it and returns
+ * its failure. An operation that fails anyway before the kernel looks at the mount (a missing parent, no
+ * search permission, a name that exists) returns 0, too: the real call then fails by itself and changes
+ * nothing. The order of the checks is that of Linux 6.18, measured: tests/preload/refuse.bats compares every
+ * call with such a mount on the kernel that it runs on.
  *
  * What lies in a snapshot is decided by identity: some ancestor is the pinned snapshot's root (device,
  * inode). An object that a call follows a link to lies where it is, not where the link is. System calls are
