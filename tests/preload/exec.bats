@@ -197,7 +197,7 @@ except BlockingIOError:
 	pid=$(pinned "$PROBE" daemon /bin/sleep 1000)
 	LIB_JOBS+=("$pid")
 	wait_until sh -c '[ "$(cat /proc/'"$pid"'/comm)" = sleep ]'
-	! free_to_reclaim
+	run -1 free_to_reclaim
 	grep -q /pins/1 "/proc/$pid/maps"
 	kill -9 "$pid"
 	wait_until gone "$pid"
@@ -260,7 +260,7 @@ import os
 close = [(os.POSIX_SPAWN_CLOSE, fd) for fd in (0, 1, 2)]
 print(os.posix_spawn("/bin/sleep", ["sleep", "1000"], {}, file_actions=close))')
 	LIB_JOBS+=("$pid")
-	! free_to_reclaim
+	run -1 free_to_reclaim
 	kill -9 "$pid"
 	wait_until gone "$pid"
 	wait_until free_to_reclaim
