@@ -83,7 +83,7 @@ same_as_mount() {
 		"$PROBE" "$how" "$root" "$OUTSIDE" >"$T/shim"
 	[ "$(wc -l <"$T/kernel")" -gt 50000 ]
 	# older kernels (6.1) look at the mount before they ask for permission
-	if grep -qE '^truncate (secret|immutable): EROFS' "$T/kernel"; then
+	if grep -qE '^truncate( by .proc on read)? immutable: EROFS' "$T/kernel"; then
 		sed -i -E '/^truncate/s/: (EACCES|EPERM)$/: EROFS/' "$T/shim"
 	fi
 	if ! cmp -s "$T/kernel" "$T/shim"; then
