@@ -1,6 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The commands, as a user calls them: one file a command.
+# The commands, as a user calls them: one file a command, and what stands across them.
 cli_tests = \
-	tests/cli/sync.bats
+	tests/cli/abort.bats \
+	tests/cli/begin.bats \
+	tests/cli/commit.bats \
+	tests/cli/config.bats \
+	tests/cli/gc.bats \
+	tests/cli/list.bats \
+	tests/cli/lock.bats \
+	tests/cli/portage-faults.bats \
+	tests/cli/rcu-exec.bats \
+	tests/cli/readers.bats \
+	tests/cli/sync.bats \
+	tests/cli/update.bats
 TESTS += $(cli_tests)
 EXTRA_DIST += tests/cli/helpers.bash $(cli_tests)

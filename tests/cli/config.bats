@@ -1,0 +1,123 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Where the configuration comes from, and what is wrong in it. The rules of the format: tests/unit/test_conf.c.
+
+load ../lib
+load helpers
+
+setup() { lib_init; }
+teardown() { lib_done; }
+
+# A good repository, as text
+good() {
+	printf '[%s]\nlocation = %s\nsync-rcu-store-dir = %s\nsync-type = rsync\nsync-uri = %s\n' \
+		"${1-it}" "$T/${1-it}" "$T/store-${1-it}" "$SOURCE"
+}
+
+# refused_line LINE TEXT: the configuration is $(good) and LINE; TEXT is in the message, and nothing was touched
+refused_line() {
+	{
+		good
+		printf '%s\n' "$1"
+	} >"$T/repos.conf"
+	local before
+	before=$(picture "$T" ! -name 'refused.*' ! -path "$T")
+	refused 2 "$2" rcu_repo --config "$T/repos.conf" sync
+	[ "$(wc -l <"$T/refused.err")" = 1 ]
+	[ "$(picture "$T" ! -name 'refused.*' ! -path "$T")" = "$before" ]
+}
+
+@test "a bad value names file, line, key and value, and nothing is touched" {
+	make_version "$SOURCE" A
+	refused_line 'sync-rcu-ttl-days = soon' '/repos.conf:6: \[it\] sync-rcu-ttl-days = soon: '
+	refused_line 'sync-rcu-spare-snapshots = -1' '/repos.conf:6: .*sync-rcu-spare-snapshots = -1: '
+	refused_line 'sync-rcu = perhaps' '/repos.conf:6: .*sync-rcu = perhaps: '
+	refused_line 'auto-sync = on' '/repos.conf:6: .*auto-sync = on: '
+	refused_line 'sync-rcu-durability = half' '/repos.conf:6: .*sync-rcu-durability = half: '
+	refused_line 'sync-allow-hardlinks = no' '/repos.conf:6: .*sync-allow-hardlinks = no: '
+	refused_line 'sync-rsync-extra-opts = "x' '/repos.conf:6: .*sync-rsync-extra-opts = "x: '
+	refused_line 'nonsense' '/repos.conf:6: neither .*: nonsense'
+	refused_line '[it]' '/repos.conf:6: the section is there twice: \[it\]'
+	refused_line 'sync-uri = /x' '/repos.conf:6: the key is there twice .*: sync-uri = /x'
+	refused_line 'anything = 5%' '/repos.conf:6: anything = 5%: '
+	refused_line $'[more]\nlocation = relative' '/repos.conf:7: .*location = relative: '
+	refused_line $'[more]\nsync-type = rsync' '/repos.conf:6: \[more\] location = : not set'
+	refused_line $'[more]\nlocation = /more' '/repos.conf:6: \[more\] sync-rcu-store-dir = : not set'
+}
+
+@test "a file that cannot be read, or is none" {
+	refused 2 'none: cannot be read: No such file' rcu_repo --config "$T/none" sync
+	RCU_REPO_CONFIG=$T/none refused 2 'none: cannot be read: No such file' rcu_repo sync
+	mkfifo "$T/fifo"
+	refused 2 'no repository with sync-rcu in .*fifo' rcu_repo --config "$T/fifo" sync
+}
+
+@test "--config is before RCU_REPO_CONFIG, and each may be a directory of *.conf" {
+	make_version "$SOURCE" A
+	mkdir "$T/conf.d"
+	good one >"$T/conf.d/1.conf"
+	printf '[one]\nsync-uri = /none\n' >"$T/conf.d/0.conf"
+	good two >"$T/two.conf"
+	echo nonsense >"$T/conf.d/2.conf~"
+	export RCU_REPO_CONFIG=$T/two.conf
+	rcu_repo --config "$T/conf.d" sync
+	[ "$(version_of "$T/one")" = A ]
+	[ ! -e "$T/two" ]
+	rcu_repo sync
+	[ "$(version_of "$T/two")" = A ]
+}
+
+@test "Portage's files: defaults overlaid by PORTAGE_CONFIGROOT, sync-rcu off unless it says so" {
+	[ ! -e /etc/rcu-repo/repos.conf ] || skip "this machine has a configuration of its own"
+	make_version "$SOURCE" A
+	mkdir -p "$T/prefix/usr/share/portage/config" "$T/root/etc/portage/repos.conf"
+	cat >"$T/prefix/usr/share/portage/config/repos.conf" <<-END
+		[DEFAULT]
+		main-repo = gentoo
+		[gentoo]
+		location = %(EPREFIX)s/var/db/repos/gentoo
+		sync-type = rsync
+		sync-uri = rsync://rsync.gentoo.org/gentoo-portage
+		sync-rsync-verify-metamanifest = yes
+		sync-openpgp-key-refresh-retry-count = 40
+	END
+	export EPREFIX=$T/prefix PORTAGE_CONFIGROOT=$T/root/
+	unset RCU_REPO_CONFIG
+	refused 2 'no repository with sync-rcu' rcu_repo sync
+	cat >"$T/root/etc/portage/repos.conf/gentoo.conf" <<-END
+		[gentoo]
+		sync-uri = $SOURCE
+		sync-rcu = yes
+		sync-rcu-store-dir = %(EPREFIX)s/var/db/repos/.rcu/gentoo
+	END
+	mkdir "$SOURCE/distfiles"
+	rcu_repo sync
+	[ "$(version_of "$T/prefix/var/db/repos/gentoo")" = A ]
+	[ ! -e "$T/prefix/var/db/repos/gentoo/distfiles" ]
+	[ "$(rcu_exec -p)" = "$T/prefix/var/db/repos/gentoo	$T/prefix/var/db/repos/.rcu/gentoo/snapshots/1" ]
+}
+
+@test "--set overrides a key of every repository, also where --location stands for one" {
+	two_repositories
+	rm -rf "$T/source-one"
+	rcu_repo sync --set "sync-uri=$T/source-two"
+	[ "$(version_of "$T/one")" = A ]
+	sync_version A --set sync-rcu-durability=none
+	refused 2 '^rcu-repo: --set: .*sync-rcu-ttl-days = x: ' repo gc --set sync-rcu-ttl-days=x
+}
+
+@test "one store for two repositories, a store inside a location: nothing is touched" {
+	make_version "$SOURCE" A
+	{
+		good one
+		good two | sed 's/store-two/store-one/'
+	} >"$T/repos.conf"
+	refused 2 '/repos.conf:8: .*in the way of repository one' rcu_repo --config "$T/repos.conf" sync one
+	refused 2 'the store is inside the location' rcu_repo sync --location "$T/l" --store "$T/l/s" --type rsync \
+		--uri "$SOURCE"
+	refused 2 'the location is inside the store' rcu_repo sync --location "$T/s/l" --store "$T/s" --type rsync \
+		--uri "$SOURCE"
+	[ ! -e "$T/one" ]
+	[ ! -e "$T/l" ]
+	[ ! -e "$T/s" ]
+}

@@ -1,0 +1,307 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What Portage's own sync-rcu gets wrong (the P numbers are the project's list of it), and we must not.
+
+load ../lib
+load helpers
+
+setup() { lib_init; }
+teardown() { lib_done; }
+
+gc_all() { repo gc --set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0 "$@"; }
+
+# Portage's files, for one repository `gentoo` with sync-rcu; more lines from stdin
+portage_config() {
+	[ ! -e /etc/rcu-repo/repos.conf ] || skip "this machine has a configuration of its own"
+	mkdir -p "$T/prefix" "$T/root/etc/portage"
+	export EPREFIX=$T/prefix PORTAGE_CONFIGROOT=$T/root
+	unset RCU_REPO_CONFIG
+	cat >"$T/root/etc/portage/repos.conf" <<-END
+		[gentoo]
+		location = $LOCATION
+		sync-type = rsync
+		sync-uri = $SOURCE
+		sync-rcu = yes
+		sync-rcu-store-dir = $STORE
+	END
+	cat >>"$T/root/etc/portage/repos.conf"
+}
+
+# killed_at CALL N COMMAND...: runs it, and kills it with SIGKILL just before its Nth CALL.  False where it ended
+# before.
+killed_at() {
+	local call=$1 n=$2 got=0
+	shift 2
+	strace -o "$T/strace" -e trace="$call" -e inject="$call:signal=KILL:when=$n" "$@" >"$T/out" 2>&1 || got=$?
+	[ "$got" = 137 ]
+}
+
+@test "P1: a location that is a mount point is refused and left as it is" {
+	skip_unless_mount
+	make_version "$SOURCE" B
+	make_version "$T/disk" A
+	mount_bind "$T/disk" "$LOCATION"
+	refused 2 'mount' repo sync --type rsync --uri "$SOURCE"
+	[ "$(version_of "$LOCATION")" = A ]
+	[ ! -e "$STORE/latest" ]
+	refused 2 'mount' repo sync --type rsync --uri "$SOURCE"
+	[ "$(version_of "$T/disk")" = A ]
+}
+
+@test "P1: mounts inside the location are refused as well" {
+	skip_unless_mount
+	make_version "$SOURCE" B
+	make_version "$LOCATION" A
+	mount_bind "$SOURCE" "$LOCATION/empty"
+	refused 2 'mount' repo sync --type rsync --uri "$SOURCE"
+	[ "$(version_of "$LOCATION")" = A ]
+	[ "$(version_of "$LOCATION/empty")" = B ]
+}
+
+@test "P2: a store inside the location is refused, also through links and where it exists already" {
+	make_version "$SOURCE" B
+	make_version "$LOCATION" A
+	refused 2 'store is inside the location' repo sync --store "$LOCATION/store" --type rsync --uri "$SOURCE"
+	ln -s "$LOCATION/empty" "$T/alias"
+	refused 2 'inside' repo sync --store "$T/alias/store" --type rsync --uri "$SOURCE"
+	mkdir "$LOCATION/empty/store"
+	refused 2 'inside' repo sync --store "$T/alias/store" --type rsync --uri "$SOURCE"
+	[ "$(version_of "$LOCATION")" = A ]
+	[ ! -L "$LOCATION" ]
+	is_empty "$LOCATION/empty/store"
+}
+
+@test "P3: killed at any rename of a migration, no tree is lost, and the next sync ends it" {
+	skip_unless_command strace
+	local call n runs=0
+	for call in renameat2 renameat,rename symlinkat; do
+		for n in 1 2 3 4 5 6 7 8; do
+			rm -rf "$LOCATION" "$STORE"
+			make_version "$SOURCE" B
+			make_version "$LOCATION" A
+			echo only >"$LOCATION/only-here"
+			killed_at "$call" "$n" "$RCU_REPO" sync --location "$LOCATION" --store "$STORE" --type rsync \
+				--uri "$SOURCE" --set sync-rcu-durability=none || break
+			runs=$((runs + 1))
+			[[ $(version_of "$LOCATION") == [AB] ]]
+			repo sync --type rsync --uri "$SOURCE"
+			[ "$(version_of "$LOCATION")" = B ]
+			[ "$(cat "$STORE"/snapshots/*/only-here)" = only ]
+		done
+	done
+	[ "$runs" -ge 4 ]
+}
+
+@test "P4: reclaim protects what latest names, not the highest number" {
+	local name
+	for name in A B C; do
+		sync_version "$name" --set sync-rcu-spare-snapshots=9
+	done
+	ln -sfn snapshots/1 "$STORE/latest"
+	gc_all
+	[ "$(ls "$STORE/snapshots")" = 1 ]
+	[ "$(version_of "$LOCATION")" = A ]
+	sync_version D
+	[ "$(latest)" = 4 ]
+}
+
+@test "P5: a trailing slash in location" {
+	make_version "$SOURCE" A
+	config <<-END
+		[it]
+		location = $LOCATION///
+		sync-rcu-store-dir = $STORE/
+		sync-type = rsync
+		sync-uri = $SOURCE/
+	END
+	rcu_repo sync
+	rcu_repo sync
+	[ "$(version_of "$LOCATION")" = A ]
+	[ "$(readlink "$LOCATION")" = "$STORE/latest" ]
+	rcu_exec -l "$LOCATION/" cat "$LOCATION/version"
+	make_version "$T/plain" A
+	rcu_repo sync --location "$T/plain/" --store "$T/store-plain" --type rsync --uri "$SOURCE"
+	[ -L "$T/plain" ]
+}
+
+@test "P6: a second location for one store is refused, and neither sees the other's tree" {
+	sync_version A
+	make_version "$T/other-source" B
+	refused 2 "$LOCATION" rcu_repo sync --location "$T/other" --store "$STORE" --type rsync --uri "$T/other-source"
+	[ "$(version_of "$LOCATION")" = A ]
+	[ ! -e "$T/other" ]
+	[ "$(latest)" = 1 ]
+}
+
+@test "P7: the first sync after enabling fetches only what changed" {
+	make_version "$SOURCE" A
+	cp -a "$SOURCE" "$LOCATION"
+	head -c 100000 /dev/urandom >"$SOURCE/new"
+	rsync_with "real_rsync --stats \"\$@\" | tee '$T/stats'"
+	repo sync --type rsync --uri "$SOURCE"
+	grep 'Number of regular files transferred: 1$' "$T/stats"
+	[ -e "$LOCATION/new" ]
+	# and where the store is on another file system, without links
+	skip_unless_mount
+	mount_tmpfs "$T/disk" 16m
+	make_version "$SOURCE" B
+	cp -a "$SOURCE" "$T/plain"
+	head -c 100000 /dev/urandom >"$SOURCE/new"
+	rcu_repo sync --location "$T/plain" --store "$T/disk/store" --type rsync --uri "$SOURCE"
+	grep 'Number of regular files transferred: 1$' "$T/stats"
+	[ "$(version_of "$T/plain")" = B ]
+	[ "$(version_of "$T/plain.before-rcu")" = B ]
+}
+
+@test "P8: with a sync-user the store is collected like any other" {
+	skip_unless_root
+	id nobody >/dev/null || skip "there is no user nobody here"
+	local name
+	for name in A B C; do
+		sync_version "$name" --set sync-user=nobody --set sync-rcu-spare-snapshots=9
+	done
+	gc_all --set sync-user=nobody
+	[ "$(ls "$STORE/snapshots")" = 3 ]
+}
+
+@test "P9: age counts from retiring, not from the tree's own time" {
+	sync_version A
+	sync_version B --set sync-rcu-spare-snapshots=0
+	# a tree of 2017, retired now
+	[ "$(stat -c %Y "$STORE/snapshots/1")" -lt 1700000000 ]
+	repo gc --set sync-rcu-spare-snapshots=0 --set sync-rcu-ttl-days=1
+	[ "$(version_of "$STORE/snapshots/1")" = A ]
+	# retired 25 hours ago, whatever the tree says
+	touch "$STORE/snapshots/1"
+	sed -i "s/^retired = .*/retired = $(($(date +%s) - 25 * 3600))/" "$STORE/.rcu-repo/meta/1"
+	repo gc --set sync-rcu-spare-snapshots=0 --set sync-rcu-ttl-days=2
+	[ -e "$STORE/snapshots/1" ]
+	repo gc --set sync-rcu-spare-snapshots=0 --set sync-rcu-ttl-days=1
+	[ ! -e "$STORE/snapshots/1" ]
+}
+
+@test "P13: one sync cannot publish another's half-written tree" {
+	sync_version A
+	make_version "$SOURCE" B
+	rsync_with "real_rsync --exclude=/header \"\$@\"; touch '$T/started'
+		until [ -e '$T/go' ]; do sleep 0.02; done; real_rsync \"\$@\""
+	background "$RCU_REPO" sync --location "$LOCATION" --store "$STORE" --type rsync --uri "$SOURCE"
+	real_rsync_again
+	wait_until test -e "$T/started"
+	refused 75 "pid $BACKGROUND " repo sync --type rsync --uri "$SOURCE"
+	[ "$(version_of "$LOCATION")" = A ]
+	touch "$T/go"
+	wait "$BACKGROUND"
+	[ "$(version_of "$LOCATION")" = B ]
+}
+
+@test "P14: a foreign name in snapshots/ is left alone and reported" {
+	sync_version A
+	mkdir "$STORE/snapshots/007" "$STORE/snapshots/lost+found"
+	touch "$STORE/snapshots/"$'odd\nname' "$STORE/snapshots/-1"
+	run -0 --separate-stderr sync_version B
+	[ "$(grep -c 'left alone' <<<"$stderr")" = 4 ]
+	gc_all
+	[ "$(version_of "$LOCATION")" = B ]
+	[ ! -e "$STORE/snapshots/1" ]
+	[ -d "$STORE/snapshots/007" ]
+	[ -e "$STORE/snapshots/"$'odd\nname' ]
+}
+
+@test "P15: modes, times and contents of older snapshots stay, whatever rsync is told" {
+	local option
+	sync_version A
+	cp -a "$STORE/snapshots/1" "$T/before"
+	for option in --perms --checksum --ignore-times --whole-file --no-whole-file --fake-super --chmod=F600; do
+		chmod 640 "$SOURCE/version"
+		touch "$SOURCE/header"
+		echo "$option" >>"$SOURCE/tell"
+		repo sync --type rsync --uri "$SOURCE" --set "sync-rsync-extra-opts=$option" --set sync-rcu-spare-snapshots=99
+		[ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$T/before/" "$STORE/snapshots/1/")" ]
+	done
+	refused 2 'inplace' repo sync --type rsync --uri "$SOURCE" --set sync-rsync-extra-opts=--inplace
+}
+
+@test "P20: the tree is on disk before it is published, and the swap before we say so" {
+	skip_unless_command strace
+	local after
+	make_version "$SOURCE" A
+	strace -y -o "$T/strace" -e trace=syncfs,fsync,rename,renameat,renameat2 \
+		"$RCU_REPO" sync --location "$LOCATION" --store "$STORE" --type rsync --uri "$SOURCE"
+	grep -nE '^syncfs' "$T/strace" | cut -d: -f1 >"$T/syncfs"
+	grep -nE '^rename.*snapshots>, "1"' "$T/strace" | cut -d: -f1 >"$T/publish"
+	grep -nE '^rename.*"latest"' "$T/strace" | cut -d: -f1 >"$T/swap"
+	[ "$(head -n 1 "$T/syncfs")" -lt "$(cat "$T/publish")" ]
+	[ "$(cat "$T/publish")" -lt "$(cat "$T/swap")" ]
+	# between them, and behind the swap, the directories
+	sed -n "$(cat "$T/publish"),$(cat "$T/swap")p" "$T/strace" | grep -E '^fsync.*snapshots'
+	after=$(($(cat "$T/swap") + 1))
+	sed -n "$after,\$p" "$T/strace" | grep -E "^fsync\([0-9]+<$STORE>"
+}
+
+@test "P20: durability none flushes nothing" {
+	skip_unless_command strace
+	make_version "$SOURCE" A
+	strace -o "$T/strace" -e trace=syncfs,fsync,fdatasync "$RCU_REPO" sync --location "$LOCATION" --store "$STORE" \
+		--type rsync --uri "$SOURCE" --set sync-rcu-durability=none
+	[ "$(grep -c '^syncfs' "$T/strace")" = 0 ]
+	[ "$(version_of "$LOCATION")" = A ]
+}
+
+@test "P21: killed while it deletes, reclaim leaves no half snapshot under its number" {
+	skip_unless_command strace
+	local n runs=0
+	for n in 1 2 3 5 8 13 21; do
+		rm -rf "$LOCATION" "$STORE"
+		sync_version A
+		sync_version B
+		killed_at unlinkat "$n" "$RCU_REPO" gc --location "$LOCATION" --store "$STORE" \
+			--set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0 --set sync-rcu-durability=none || break
+		runs=$((runs + 1))
+		[ ! -e "$STORE/snapshots/1" ] || [ "$(version_of "$STORE/snapshots/1")" = A ]
+		[ "$(version_of "$LOCATION")" = B ]
+		gc_all
+		[ "$(ls "$STORE/snapshots")" = 2 ]
+		is_empty "$STORE/.rcu-repo/trash"
+	done
+	[ "$runs" -ge 3 ]
+}
+
+@test "P25: distfiles, packages and local inside the location: the migration is refused, naming it" {
+	local name
+	make_version "$SOURCE" B
+	make_version "$LOCATION" A
+	portage_config </dev/null
+	for name in distfiles packages local; do
+		mkdir "$LOCATION/$name"
+		echo once >"$LOCATION/$name/file"
+		refused 2 "$name" rcu_repo sync
+		[ "$(cat "$LOCATION/$name/file")" = once ]
+		[ ! -L "$LOCATION" ]
+		rm -r "${LOCATION:?}/$name"
+	done
+	rcu_repo sync
+	[ "$(version_of "$LOCATION")" = B ]
+	# of a source's own, none is copied: Portage's excludes
+	mkdir "$SOURCE/distfiles"
+	echo more >"$SOURCE/more"
+	rcu_repo sync
+	[ -e "$LOCATION/more" ]
+	[ ! -e "$LOCATION/distfiles" ]
+}
+
+@test "P26: a first sync into an empty location publishes the repository, never an empty one" {
+	mkdir "$LOCATION"
+	refused 1 'rsync: exit status 23' repo sync --type rsync --uri "$T/none"
+	[ ! -e "$STORE/latest" ]
+	[ -d "$LOCATION" ] && [ ! -L "$LOCATION" ]
+	make_version "$SOURCE" A
+	rsync_with "touch '$T/started'; until [ -e '$T/go' ]; do sleep 0.02; done; real_rsync \"\$@\""
+	background "$RCU_REPO" sync --location "$LOCATION" --store "$STORE" --type rsync --uri "$SOURCE"
+	wait_until test -e "$T/started"
+	[ ! -e "$STORE/latest" ]
+	[ ! -L "$LOCATION" ]
+	touch "$T/go"
+	wait "$BACKGROUND"
+	[ "$(version_of "$LOCATION")" = A ]
+}
