@@ -16,9 +16,9 @@ struct aside {
 };
 
 /*
- * Ends redirection in this process, takes the shim out of LD_PRELOAD and the RCU_EXEC_* variables that the shim
- * reads out of the environment. Also opens what is closed of the descriptors 0 to 2 on /dev/null, until the next
- * exec: else a file of ours could become the standard output.
+ * Ends redirection in this process, takes the shim out of LD_PRELOAD and the RCU_EXEC_* variables that the
+ * shim reads out of the environment. Also opens what is closed of the descriptors 0 to 2 on /dev/null, until
+ * the next exec: else a file of ours could become the standard output.
  */
 void stand_aside(struct aside *aside);
 void aside_release(struct aside *aside);

@@ -8,8 +8,8 @@
 #include "helper/session.h"
 
 /*
- * What cannot be published stays staged and reserved, for another try or for `abort`. If we die between publish and the
- * end of the reservation, it names a tree that is not there any more, which reads as none.
+ * What cannot be published stays staged and reserved, for another try or for `abort`. If we die between
+ * publish and the end of the reservation, it names a tree that is not there any more, which reads as none.
  */
 static int commit_locked(const struct options *options, struct session *session, struct err *err)
 {

@@ -8,7 +8,9 @@
 
 #include "helper/alloc.h"
 
-/* Moves the repository `name` of `all` to the end of `repos`; what was moved has no name in `all` any more. */
+/*
+ * Moves the repository `name` of `all` to the end of `repos`; what was moved has no name in `all` any more.
+ */
 static int take_named(struct repos *repos, struct repos *all, const char *name, struct err *err)
 {
 	struct repo *found = (struct repo *)repos_find(all, name);

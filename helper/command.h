@@ -4,12 +4,12 @@
  * which --help, the synopsis check and the option parser come.
  *
  * In --help every line that begins with two blanks and the program's name is a line of the synopsis; no other
- * line begins so. `rcu-repo --help` has the general form first, then one line a command, with the same words as
- * the SYNOPSIS of rcu-repo(8); `rcu-repo COMMAND --help` has its command's line. `rcu-exec --help` has those of
- * rcu-exec(1). A test compares them.
+ * line begins so. `rcu-repo --help` has the general form first, then one line a command, with the same words
+ * as the SYNOPSIS of rcu-repo(8); `rcu-repo COMMAND --help` has its command's line. `rcu-exec --help` has
+ * those of rcu-exec(1). A test compares them.
  *
- * To add a command: write cmd-NAME.c with its function, declare it here, add its row to rcu-repo.c and its file
- * to local.mk, tests/cli/NAME.bats, and the synopsis to rcu-repo(8).
+ * To add a command: write cmd-NAME.c with its function, declare it here, add its row to rcu-repo.c and its
+ * file to local.mk, tests/cli/NAME.bats, and the synopsis to rcu-repo(8).
  */
 #ifndef HELPER_COMMAND_H
 #define HELPER_COMMAND_H
@@ -44,16 +44,16 @@ struct command {
 };
 
 /*
- * The repositories that the operands, or --location, or (none) all of the configuration with sync-rcu mean, in
- * that order; each has a store. With need_one there must be exactly one. Release with repos_release(), also
- * after a failure.
+ * The repositories that the operands, or --location, or (none) all of the configuration with sync-rcu mean,
+ * in that order; each has a store. With need_one there must be exactly one. Release with repos_release(),
+ * also after a failure.
  */
 int command_repos(const struct options *options, bool need_one, struct repos *repos, struct err *err);
 
 /*
- * Runs `one` for each of command_repos(). A failure is printed with the repository's name and does not stop the
- * others. Returns the exit status: of a single repository its own, of several STATUS_BUSY where nothing but
- * locks was in the way, else STATUS_FAILED.
+ * Runs `one` for each of command_repos(). A failure is printed with the repository's name and does not stop
+ * the others. Returns the exit status: of a single repository its own, of several STATUS_BUSY where nothing
+ * but locks was in the way, else STATUS_FAILED.
  */
 int command_each(const struct options *options, bool need_one,
 		 int (*one)(const struct options *options, const struct repo *repo, struct err *err));
@@ -61,7 +61,9 @@ int command_each(const struct options *options, bool need_one,
 /* Warns of each name in snapshots/ that is no number (P14): store_numbers() with a warning. */
 int command_numbers(const struct store *store, struct numbers *numbers, struct err *err);
 
-/* "2024-05-04 03:02:01" in local time, or for JSON "2024-05-04T03:02:01Z"; NULL for 0. The caller frees it. */
+/*
+ * "2024-05-04 03:02:01" in local time, or for JSON "2024-05-04T03:02:01Z"; NULL for 0. The caller frees it.
+ */
 char *command_time(int64_t seconds, bool json);
 
 int cmd_sync(const struct options *options);

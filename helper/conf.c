@@ -4,11 +4,12 @@
  * values at " ;", strips each piece, takes any indented line as a continuation, and does not tell lines'
  * numbers. So the reader that we hand to ini_parse_stream() gives it prepared lines:
  *
- *     - comments and empty lines are left out; of a section's heading only "[s]" is passed on, since inih keeps
- *       50 bytes of a name: which section it is, we know.
- *     - a line that begins a key begins in the first column; one that goes on with a value begins with a blank.
- *     - what inih would act on (; # blanks at a piece's ends, newlines) is written as ESCAPE and a letter, and
- *       turned back by the handler.
+ *     - comments and empty lines are left out; of a section's heading only "[s]" is passed on, since inih
+ *       keeps 50 bytes of a name: which section it is, we know.
+ *     - a line that begins a key begins in the first column; one that goes on with a value begins with a
+ *       blank.
+ *     - what inih would act on (; # blanks at a piece's ends, newlines) is written as ESCAPE and a letter,
+ *       and turned back by the handler.
  *     - a line that is too long goes out in pieces, as continuation lines.
  *
  * inih calls the handler for a line before it asks for the next one, so the reader's state says at any time
@@ -94,8 +95,8 @@ static const char *next_line(struct source *source, size_t *length)
 
 /*
  * Writes as much of text[0 .. length) as fits to to[0 .. room) and keeps the rest for the next calls. Blanks
- * are written as they are only in a line that begins a key, where inih has to strip them around the = ; such a
- * piece does not end in one.
+ * are written as they are only in a line that begins a key, where inih has to strip them around the = ; such
+ * a piece does not end in one.
  */
 static char *hand_out(struct source *source, char *to, size_t room, const char *text, size_t length,
 		      bool continues)
@@ -269,7 +270,10 @@ static void begin_key(struct source *source, char *name, const char *value)
 	}
 }
 
-/* inih's handler. Not 0: go on. The section and, in a continuation, the name are cut at 50 bytes: ours hold. */
+/*
+ * inih's handler. Not 0: go on. The section and, in a continuation, the name are cut at 50 bytes: ours
+ * hold.
+ */
 static int take_piece(void *context, const char *section, const char *name, const char *value)
 {
 	struct source *source = context;

@@ -3,8 +3,8 @@
  * options.h: the option parser of both programs. A table of rules is all that a program has to write down:
  * what is accepted, what --help says and what is done with a value come from it.
  *
- * --name VALUE, --name=VALUE, -x VALUE, -xVALUE, -xyz for letters without a value; no abbreviations, so that a
- * new option breaks no script. -- ends the options.
+ * --name VALUE, --name=VALUE, -x VALUE, -xVALUE, -xyz for letters without a value; no abbreviations, so that
+ * a new option breaks no script. -- ends the options.
  */
 #ifndef HELPER_OPTIONS_H
 #define HELPER_OPTIONS_H
@@ -18,8 +18,10 @@ struct option_rule {
 	char letter;          /* 0: none */
 	const char *argument; /* what --help calls it; NULL: the option takes none */
 	const char *help;     /* NULL: not shown */
-	/* Stores it; `value` is NULL where there is no argument, else lives as long as argv. -1 and *err where
-	 * the value is bad. */
+	/*
+	 * Stores it; `value` is NULL where there is no argument, else lives as long as argv. -1 and *err
+	 * where the value is bad.
+	 */
 	int (*take)(void *target, const char *value, struct err *err);
 };
 

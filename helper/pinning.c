@@ -14,7 +14,10 @@
 #include "helper/alloc.h"
 #include "helper/repos.h"
 
-/* A reclaimer's lease on a pin that somebody holds is refused at once: this is only for the moment of asking. */
+/*
+ * A reclaimer's lease on a pin that somebody holds is refused at once: this is only for the moment of
+ * asking.
+ */
 #define RETAKE_TRIES 10000
 
 struct pinning_request {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pinning.h: from what rcu-exec was asked for, and the pins that it was started under, to the pins that its command
- * gets.
+ * pinning.h: from what rcu-exec was asked for, and the pins that it was started under, to the pins that its
+ * command gets.
  *
  *     pinning_repo, pinning_location, pinning_snapshot    as the command line says, in its order
  *     pinning_take                                       all pins are held now, by descriptors
@@ -42,9 +42,9 @@ void pinning_location(struct pinning *pinning, const char *path);
 void pinning_snapshot(struct pinning *pinning, const char *text); /* N or REPO=N; must outlive the pinning */
 
 /*
- * Takes every pin. Without a request: each repository of the configuration with sync-rcu. An outer pin of a store
- * that is not asked for stays; of one that is, too, unless a number or `fresh` says otherwise. Nothing to pin at all
- * is an error, with count 0 and *nothing set.
+ * Takes every pin. Without a request: each repository of the configuration with sync-rcu. An outer pin of a
+ * store that is not asked for stays; of one that is, too, unless a number or `fresh` says otherwise. Nothing
+ * to pin at all is an error, with count 0 and *nothing set.
  */
 int pinning_take(struct pinning *pinning, bool *nothing, struct err *err);
 void pinning_release(struct pinning *pinning);

@@ -3,14 +3,15 @@
  * rcu-exec: pin, set the environment, become the command.
  *
  * From the moment in which a pin is taken some open file description of it exists without a break: first our
- * descriptor, then (hold_pass) its copy that survives an exec, made before the first is closed; the kernel carries that
- * over, and the shim's constructor maps it before it closes it. So no call may stand between pinning_take() and the
- * exec that closes descriptors. Where the exec fails we end, and the pins with us.
+ * descriptor, then (hold_pass) its copy that survives an exec, made before the first is closed; the kernel
+ * carries that over, and the shim's constructor maps it before it closes it. So no call may stand between
+ * pinning_take() and the exec that closes descriptors. Where the exec fails we end, and the pins with us.
  *
- * Hidden from --help: `rcu-exec --reexec EXE -- ARGV0 ARG...` is how a program that was started with LD_PRELOAD alone,
- * without us, gets its pins (preload/launch.c): its shim executes us in its place, same pid, and we execute EXE again
- * with its own arguments and what the configuration says pinned. That program did not ask for us, so where nothing can be
- * pinned it runs as it would have, with RCU_EXEC_PINS set and empty: decided, nothing is pinned.
+ * Hidden from --help: `rcu-exec --reexec EXE -- ARGV0 ARG...` is how a program that was started with
+ * LD_PRELOAD alone, without us, gets its pins (preload/launch.c): its shim executes us in its place, same
+ * pid, and we execute EXE again with its own arguments and what the configuration says pinned. That program
+ * did not ask for us, so where nothing can be pinned it runs as it would have, with RCU_EXEC_PINS set and
+ * empty: decided, nothing is pinned.
  */
 #include "config.h"
 
@@ -143,8 +144,8 @@ static int print_pins(const struct pinning *pinning, struct err *err)
 }
 
 /*
- * $RCU_EXEC_SHIM, or the one that is loaded here already, or the installed one: its name must be one that ld.so does
- * not split.
+ * $RCU_EXEC_SHIM, or the one that is loaded here already, or the installed one: its name must be one that
+ * ld.so does not split.
  */
 static int find_shim(struct launch *launch, struct err *err)
 {

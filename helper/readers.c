@@ -107,8 +107,8 @@ static void process_holds(struct process *process, uint64_t number)
 
 /*
  * A line of /proc/PID/maps: "7f..-7f.. ---s 00005000 fe:01 123   /s/.rcu-repo/pins/5". The offset says which
- * number, the inode that it is ours. Where a file system's st_dev is not what maps shows (btrfs, overlayfs) the
- * name must do instead of the device.
+ * number, the inode that it is ours. Where a file system's st_dev is not what maps shows (btrfs, overlayfs)
+ * the name must do instead of the device.
  */
 static void look_at_mapping(struct process *process, const char *line)
 {

@@ -39,8 +39,8 @@ static int bad_value(const struct reading *reading, const struct conf_key *key, 
 
 /*
  * The value. What a file says has no blanks around it but for newlines before a value that begins on the next
- * line; what the command line says stays as it is, so that a path may end in a blank. *value is NULL where it is
- * not set, or empty; the caller frees it.
+ * line; what the command line says stays as it is, so that a path may end in a blank. *value is NULL where it
+ * is not set, or empty; the caller frees it.
  */
 static const struct conf_key *value_of(const struct reading *reading, const char *name, char **value)
 {
@@ -147,8 +147,9 @@ static int read_number(const struct reading *reading, const char *name, unsigned
 }
 
 /*
- * sync-rcu-max-delete: its form is checked; this version holds no sync to it (rcu-repo(8), BUGS). The one value
- * that is taken as it is written: Portage needs 50%% in its own files, and people will write 50% in ours.
+ * sync-rcu-max-delete: its form is checked; this version holds no sync to it (rcu-repo(8), BUGS). The one
+ * value that is taken as it is written: Portage needs 50%% in its own files, and people will write 50% in
+ * ours.
  */
 static int check_share(const struct reading *reading)
 {
@@ -475,7 +476,10 @@ static int read_directory(struct conf *conf, const char *path, struct err *err)
 	return result;
 }
 
-/* A file, or a directory of *.conf. *found, where it is not NULL, says whether there is one: it need not be. */
+/*
+ * A file, or a directory of *.conf. *found, where it is not NULL, says whether there is one: it need not
+ * be.
+ */
 static int read_place(struct conf *conf, const char *path, bool *found, struct err *err)
 {
 	struct stat st;

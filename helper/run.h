@@ -22,9 +22,9 @@ struct run {
  * relies on it. Fails with STATUS_FAILED where it cannot be run, exits non-zero or is killed: "subject: exit
  * status 23: why", "subject: killed by signal 9 (Killed)".
  *
- * SIGINT, SIGTERM and SIGHUP that somebody sends us meanwhile are handed on to it, and make this fail whatever
- * it answers: "subject: ended by signal 15". The same from the terminal reach it without us, and it decides
- * what they mean, as in system(3).
+ * SIGINT, SIGTERM and SIGHUP that somebody sends us meanwhile are handed on to it, and make this fail
+ * whatever it answers: "subject: ended by signal 15". The same from the terminal reach it without us, and it
+ * decides what they mean, as in system(3).
  */
 int run(const struct run *run, struct err *err);
 

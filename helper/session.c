@@ -48,8 +48,8 @@ static int staging_hold(struct session *session, struct err *err)
 }
 
 /*
- * What filled the tree may also have moved it away, or put another directory or a link in its place. (We hold the
- * directory open, so its inode number cannot have been given to another one.)
+ * What filled the tree may also have moved it away, or put another directory or a link in its place. (We hold
+ * the directory open, so its inode number cannot have been given to another one.)
  */
 static int staging_check(const struct session *session, struct err *err)
 {

@@ -2,7 +2,8 @@
 /*
  * session.h: what sync, update, begin, commit and abort have in common: one writer's work on one repository.
  *
- *     session_open -> session_stage -> (somebody fills session.staging) -> session_publish -> session_reclaim -> session_finish
+ *     session_open -> session_stage -> (somebody fills session.staging) -> session_publish
+ *                  -> session_reclaim -> session_finish
  *     session_open -> session_find  -> session_publish or session_drop -> session_finish
  *
  * and session_close() at the end of each, also after a failure: what is still staged then is dropped.
@@ -32,8 +33,8 @@ int session_open(struct session *session, const struct repo *repo, const char *c
 		 struct err *err);
 
 /*
- * A new staging tree. STAGE_COPY is what readers see now: latest, or the ordinary directory that is still to be
- * migrated.
+ * A new staging tree. STAGE_COPY is what readers see now: latest, or the ordinary directory that is still to
+ * be migrated.
  */
 int session_stage(struct session *session, enum stage_kind kind, struct err *err);
 
@@ -44,9 +45,9 @@ int session_find(struct session *session, const char *path, struct err *err);
 char *session_base(const struct session *session);
 
 /*
- * Publishes what is staged, unless nothing changed, and makes LOCATION lead to it. *number is the snapshot that
- * readers get now, *changed whether it is new. An empty tree is never published (P26), nor one that is not the
- * directory that was staged.
+ * Publishes what is staged, unless nothing changed, and makes LOCATION lead to it. *number is the snapshot
+ * that readers get now, *changed whether it is new. An empty tree is never published (P26), nor one that is
+ * not the directory that was staged.
  */
 int session_publish(struct session *session, uint64_t *number, bool *changed, struct err *err);
 
@@ -60,8 +61,8 @@ int session_drop(struct session *session, struct err *err);
 void session_keep(struct session *session);
 
 /*
- * Reclaims by the repository's rules; gives the lock back and empties the trash. What fails here is a warning: the
- * exit status says whether the new tree is published, and the next run, or gc, tries again.
+ * Reclaims by the repository's rules; gives the lock back and empties the trash. What fails here is a
+ * warning: the exit status says whether the new tree is published, and the next run, or gc, tries again.
  */
 void session_reclaim(struct session *session);
 void session_finish(struct session *session);

@@ -25,8 +25,8 @@ struct libscols_line *table_line(struct libscols_table *table);
 void table_set(struct libscols_line *line, size_t column, char *text);
 
 /*
- * The same for a copy of what somebody else wrote: control characters, and bytes that are not UTF-8, become \xXX, so
- * that no name can make a second row, steer a terminal, or make JSON that is none.
+ * The same for a copy of what somebody else wrote: control characters, and bytes that are not UTF-8, become
+ * \xXX, so that no name can make a second row, steer a terminal, or make JSON that is none.
  */
 void table_set_foreign(struct libscols_line *line, size_t column, const char *text);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * rsync, into an empty staging tree, with --link-dest for what is unchanged. Nothing that rsync may do to a file
- * in staging reaches a snapshot: with --link-dest it links only a file that is the same in content and all
- * metadata that it was told to look at, and copies it where anything differs (P15). That holds as long as rsync
- * begins with nothing and links only to what we name: options that change this are refused.
+ * rsync, into an empty staging tree, with --link-dest for what is unchanged. Nothing that rsync may do to a
+ * file in staging reaches a snapshot: with --link-dest it links only a file that is the same in content and
+ * all metadata that it was told to look at, and copies it where anything differs (P15). That holds as long as
+ * rsync begins with nothing and links only to what we name: options that change this are refused.
  */
 #include <stdbool.h>
 #include <stdlib.h>
@@ -73,8 +73,8 @@ static bool letters_refused(const char *cluster)
 }
 
 /*
- * A word that does not begin with a dash is taken for the argument of the option before it. Where there is none
- * it would be a second source.
+ * A word that does not begin with a dash is taken for the argument of the option before it. Where there is
+ * none it would be a second source.
  */
 static int check_options(const struct repo *repo, struct err *err)
 {
@@ -111,7 +111,10 @@ static bool is_remote(const char *uri)
 	return plain > 0 && uri[plain] == ':';
 }
 
-/* The path of a source on this machine, or NULL. As in Portage file:// is cut off, and no %XX means anything. */
+/*
+ * The path of a source on this machine, or NULL. As in Portage file:// is cut off, and no %XX means
+ * anything.
+ */
 static const char *local_path(const char *uri)
 {
 	if (has_prefix(uri, "file://"))

@@ -55,3 +55,6 @@ reader() {
 	background "$RCU_EXEC" -l "$dir" "$@" -- bash -c 'touch "$1"; exec sleep 1000' bash "$T/pinned"
 	wait_until test -e "$T/pinned"
 }
+
+# strace; a program built with sanitizers cannot look for leaks under it
+traced() { ASAN_OPTIONS=detect_leaks=0:${ASAN_OPTIONS-} strace "$@"; }

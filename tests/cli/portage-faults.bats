@@ -32,7 +32,7 @@ portage_config() {
 killed_at() {
 	local call=$1 n=$2 got=0
 	shift 2
-	strace -o "$T/strace" -e trace="$call" -e inject="$call:signal=KILL:when=$n" "$@" >"$T/out" 2>&1 || got=$?
+	traced -o "$T/strace" -e trace="$call" -e inject="$call:signal=KILL:when=$n" "$@" >"$T/out" 2>&1 || got=$?
 	[ "$got" = 137 ]
 }
 
@@ -226,7 +226,7 @@ killed_at() {
 	skip_unless_command strace
 	local after
 	make_version "$SOURCE" A
-	strace -y -o "$T/strace" -e trace=syncfs,fsync,rename,renameat,renameat2 \
+	traced -y -o "$T/strace" -e trace=syncfs,fsync,rename,renameat,renameat2 \
 		"$RCU_REPO" sync --location "$LOCATION" --store "$STORE" --type rsync --uri "$SOURCE"
 	grep -nE '^syncfs' "$T/strace" | cut -d: -f1 >"$T/syncfs"
 	grep -nE '^rename.*snapshots>, "1"' "$T/strace" | cut -d: -f1 >"$T/publish"
@@ -242,7 +242,7 @@ killed_at() {
 @test "P20: durability none flushes nothing" {
 	skip_unless_command strace
 	make_version "$SOURCE" A
-	strace -o "$T/strace" -e trace=syncfs,fsync,fdatasync "$RCU_REPO" sync --location "$LOCATION" --store "$STORE" \
+	traced -o "$T/strace" -e trace=syncfs,fsync,fdatasync "$RCU_REPO" sync --location "$LOCATION" --store "$STORE" \
 		--type rsync --uri "$SOURCE" --set sync-rcu-durability=none
 	[ "$(grep -c '^syncfs' "$T/strace")" = 0 ]
 	[ "$(version_of "$LOCATION")" = A ]

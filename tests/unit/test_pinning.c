@@ -16,7 +16,10 @@
 #include "helper/pinning.h"
 #include "tests/unit/scratch.h"
 
-/* Two repositories, a and b, each with snapshots 1 and 2, and links to them; a configuration that names both. */
+/*
+ * Two repositories, a and b, each with snapshots 1 and 2, and links to them; a configuration that names
+ * both.
+ */
 struct world {
 	char *a, *b, *config, *outer;
 };
