@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# crash.bash: what the tests of this folder share. Two versions, A and B, as sources; what must be true of a store
+# after any crash; ways to kill at a chosen moment.
+
+# How many random moments; and of how many calls of one kind each is met, before they are thinned out (0: all)
+CRASH_RUNS=${CRASH_RUNS:-40}
+CRASH_POINTS=${CRASH_POINTS:-12}
+
+crash_init() {
+	lib_init
+	A=$T/A
+	B=$T/B
+	crash_version "$A" A
+	crash_version "$B" B
+}
+
+# make_version, with more files, which in A have other names than in B, so that a mixed tree is seen by those, too; and
+# with a big one: crash_version DIR NAME [BYTES]
+crash_version() {
+	local i
+	make_version "$1" "$2"
+	mkdir "$1/many"
+	for i in {1..60}; do echo "$i of version $2" >"$1/many/$2$i"; done
+	ln "$1/many/${2}1" "$1/many/linked"
+	head -c "${3-0}" /dev/urandom >"$1/many/big"
+	(cd "$1" && find . -type f ! -name SUMS -print0 | sort -z | xargs -0 sha256sum >../.sums && mv ../.sums SUMS)
+	find "$1" -depth -exec touch -h -d "@$((1400000000 + $(printf %d "'$2") * 1000))" {} +
+}
+
+other() { if [ "$1" = A ]; then echo B; else echo A; fi; }
+
+# Prints the version that DIR holds, wholly and with nothing beside it; fails, and says what, where it is mixed.
+whole() {
+	(
+		cd "$1" || exit
+		sha256sum --quiet --strict -c SUMS >&2 || exit
+		diff <(find . -type f ! -name SUMS | sort) <(cut -c 67- SUMS | sort) >&2 || exit
+		[ -d empty ] && [ "$(readlink app-misc/link)" = one/one-1.ebuild ] || exit
+		[ "$(find . -type f -links +1 ! -name linked -name "*1" | wc -l)" -ge 1 ] || exit
+		cat version
+	) || {
+		echo "not whole: $1"
+		return 1
+	}
+}
+
+# Whatever was killed: what readers see is one whole version, and so is each snapshot that there is.
+sound() {
+	local snapshot version
+	version=$(whole "$LOCATION") || { echo "$version"; return 1; }
+	for snapshot in "$STORE"/snapshots/*; do
+		[ -d "$snapshot" ] || continue
+		whole "$snapshot" >/dev/null || { whole "$snapshot"; return 1; }
+	done
+}
+
+# Of nothing that was killed is anything left. A temporary file of a small one (NAME.new) stays until that is written
+# again, so there is one at most.
+no_junk() {
+	local name ours='lock|(location|high-water|reservation|migration|latest)\.new|location|high-water|pins|meta|staging|trash'
+	repo gc --set sync-rcu-ttl-days=0 >"$T/gc.out" || return
+	find "$STORE"/.rcu-repo/staging "$STORE"/.rcu-repo/trash -mindepth 1 -maxdepth 1 >"$T/junk.out"
+	find "$STORE" -mindepth 1 -maxdepth 1 ! -name latest ! -name snapshots ! -name .rcu-repo >>"$T/junk.out"
+	find "$STORE/.rcu-repo" -mindepth 1 -maxdepth 1 -printf '%P\n' | { grep -vxE "$ours" || :; } >>"$T/junk.out"
+	find "$(dirname "$LOCATION")" -mindepth 1 -maxdepth 1 -name '.*' >>"$T/junk.out"
+	[ ! -s "$T/junk.out" ] || { echo "left over:"; cat "$T/junk.out"; return 1; }
+}
+
+sync_from() { repo sync --type rsync --uri "$1" "${@:2}"; }
+
+# The next sync succeeds, is seen, and leaves nothing.
+recovers() {
+	local want=$1
+	shift
+	sync_from "$T/$want" "$@" >"$T/sync.out" 2>&1 || { cat "$T/sync.out"; return 1; }
+	[ "$(whole "$LOCATION")" = "$want" ] || { echo "after the next sync: $(whole "$LOCATION"), not $want"; return 1; }
+	sound && no_junk
+}
+
+# milliseconds COMMAND [ARG...]: how long it takes, undisturbed
+milliseconds() {
+	local begin=${EPOCHREALTIME/./}
+	"$@" >/dev/null 2>&1
+	echo $(((${EPOCHREALTIME/./} - begin) / 1000 + 1))
+}
+
+# A random moment within so many milliseconds and a little beyond, as seconds for timeout(1)
+moment() {
+	local micro=$(((RANDOM * 32768 + RANDOM) % ($1 * 1100)))
+	printf '%d.%06d' $((micro / 1000000)) $((micro % 1000000))
+}
+
+# kill_at SECONDS COMMAND [ARG...]: kill -9 of that process alone, at that moment
+kill_at() {
+	local seconds=$1
+	shift
+	timeout --foreground -s KILL "$seconds" "$@" >>"$T/killed.out" 2>&1 || :
+}
+
+# Runs COMMAND in the background, and fails, later, by `watched`, if LOCATION was missing at any moment meanwhile.
+watch_location() {
+	rm -f "$T/missing.out"
+	background bash -c 'while :; do [ -e "$1/version" ] || { echo missing >"$2"; exit; }; done' bash "$LOCATION" \
+		"$T/missing.out"
+	WATCHER=$BACKGROUND
+}
+
+watched() {
+	[ ! -e "$T/missing.out" ] || { echo "$LOCATION was missing for a moment"; return 1; }
+	kill -0 "$WATCHER"
+}
+
+# --- deterministic points: before the K-th call of a kind ---
+
+# What changes a file system. strace kills before the call is made, so that all gaps between two of these are met.
+CHANGES=(rename renameat renameat2 link linkat symlink symlinkat unlink unlinkat mkdir mkdirat rmdir fsync fdatasync syncfs
+	write pwrite64 ftruncate fchmod fchmodat fchown fchownat utimensat)
+
+skip_unless_strace() {
+	skip_unless_command strace
+	strace -o /dev/null -e inject=getpid:signal=CONT:when=1 true 2>/dev/null || skip "strace cannot trace here"
+}
+
+# points COMMAND [ARG...]: prints "CALL K", a line for each moment to kill it at; runs it once. Where a call is made
+# for each file of a tree, some of them in even distances stand for all.
+points() {
+	local list
+	list=$(IFS=,; echo "${CHANGES[*]}")
+	strace -o "$T/strace.log" -e trace="$list" "$@" >/dev/null 2>&1 || return
+	awk -F'(' -v most="$CRASH_POINTS" '/^[a-z0-9_]+\(/ { seen[$1]++ }
+		END {
+			for (call in seen) {
+				step = most > 0 && seen[call] > most ? seen[call] / most : 1
+				for (k = 1; k <= seen[call]; k += step)
+					print call, int(k)
+			}
+		}' "$T/strace.log" | sort
+}
+
+# kill_before CALL K COMMAND [ARG...]
+kill_before() {
+	local call=$1 k=$2
+	shift 2
+	strace -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$k" "$@" >>"$T/killed.out" 2>&1 || :
+}
+
+# sweep PREPARE JUDGE COMMAND [ARG...]: for each point: PREPARE, kill COMMAND there, JUDGE
+sweep() {
+	local prepare=$1 judge=$2 call k count=0
+	shift 2
+	"$prepare" || return
+	points "$@" >"$T/points.out" || { echo "undisturbed: $*"; return 1; }
+	while read -r call k <&4; do
+		"$prepare" || { echo "cannot prepare: before $call $k"; return 1; }
+		kill_before "$call" "$k" "$@"
+		"$judge" || { echo "killed before $call number $k of: $*"; tail -n 5 "$T/killed.out"; return 1; }
+		count=$((count + 1))
+	done 4<"$T/points.out"
+	echo "# $count points" >&3
+	[ "$count" -ge "${SWEEP_LEAST:-20}" ]
+}
