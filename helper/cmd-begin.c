@@ -29,8 +29,10 @@ static int begin_repo(const struct options *options, const struct repo *repo, st
 {
 	struct session session = SESSION_CLOSED;
 	char *command = alloc_printf("rcu-repo begin %s", repo->name);
-	int result = session_open(&session, repo, command, false, err);
+	int result = session_check(repo, err);
 
+	if (result == 0)
+		result = session_open(&session, repo, command, false, err);
 	if (result == 0)
 		result = begin_locked(options, &session, err);
 	free(command);

@@ -18,7 +18,7 @@ static int commit_locked(const struct options *options, struct session *session,
 
 	if (session_find(session, options->staging, err) != 0)
 		return -1;
-	if (session_publish(session, &number, &changed, err) != 0) {
+	if (session_publish(session, OCCUPANTS_WRITING, &number, &changed, err) != 0) {
 		session_keep(session);
 		return -1;
 	}
@@ -34,8 +34,10 @@ static int commit_repo(const struct options *options, const struct repo *repo, s
 {
 	struct session session = SESSION_CLOSED;
 	char *command = alloc_printf("rcu-repo commit %s", repo->name);
-	int result = session_open(&session, repo, command, true, err);
+	int result = session_check(repo, err);
 
+	if (result == 0)
+		result = session_open(&session, repo, command, true, err);
 	if (result == 0)
 		result = commit_locked(options, &session, err);
 	free(command);

@@ -6,16 +6,6 @@
 #include "helper/session.h"
 #include "helper/transport/transport.h"
 
-/* A command that was set up to stop bad trees must not be passed over in silence. */
-static int check_keys(const struct repo *repo, struct err *err)
-{
-	const char *key = repo->verify ? "sync-rcu-verify" : repo->hooks ? "sync-rcu-hooks" : NULL;
-
-	if (!key)
-		return 0;
-	return err_fail(err, STATUS_USAGE, repo->name, "%s is set, and this version cannot run it", key);
-}
-
 static int fetch(const struct options *options, const struct transport *transport,
 		 const struct session *session, struct err *err)
 {
@@ -36,7 +26,7 @@ static int sync_locked(const struct options *options, const struct transport *tr
 	bool changed;
 
 	if (session_stage(session, STAGE_EMPTY, err) != 0 || fetch(options, transport, session, err) != 0 ||
-	    session_publish(session, &number, &changed, err) != 0)
+	    session_publish(session, OCCUPANTS_ANY, &number, &changed, err) != 0)
 		return -1;
 	session_tell(session, number, changed);
 	session_reclaim(session);
@@ -50,7 +40,7 @@ static int sync_repo(const struct options *options, const struct repo *repo, str
 	if (!options->rest[0] && !options->location && !repo->auto_sync)
 		return 0;
 	const struct transport *transport = transport_find(repo, err);
-	if (!transport || transport->check(repo, err) != 0 || check_keys(repo, err) != 0)
+	if (!transport || transport->check(repo, err) != 0 || session_check(repo, err) != 0)
 		return -1;
 	char *command = alloc_printf("rcu-repo sync %s", repo->name);
 	int result = session_open(&session, repo, command, false, err);

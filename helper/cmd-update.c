@@ -28,7 +28,7 @@ static int update_locked(const struct options *options, struct session *session,
 	bool changed;
 
 	if (session_stage(session, STAGE_COPY, err) != 0 || run_in_staging(options, session, err) != 0 ||
-	    session_publish(session, &number, &changed, err) != 0)
+	    session_publish(session, OCCUPANTS_ANY, &number, &changed, err) != 0)
 		return -1;
 	session_tell(session, number, changed);
 	session_reclaim(session);
@@ -40,8 +40,10 @@ static int update_repo(const struct options *options, const struct repo *repo, s
 {
 	struct session session = SESSION_CLOSED;
 	char *command = alloc_printf("rcu-repo update %s", repo->name);
-	int result = session_open(&session, repo, command, false, err);
+	int result = session_check(repo, err);
 
+	if (result == 0)
+		result = session_open(&session, repo, command, false, err);
 	if (result == 0)
 		result = update_locked(options, &session, err);
 	free(command);

@@ -14,6 +14,7 @@ helper_libhelper_a_SOURCES = \
 	helper/migrate.c helper/migrate.h \
 	helper/object.c helper/object.h \
 	helper/options.c helper/options.h \
+	helper/occupants.c helper/occupants.h \
 	helper/pin.c helper/pin.h \
 	helper/pinning.c helper/pinning.h \
 	helper/publish.c helper/publish.h \

@@ -17,6 +17,15 @@
 #include "helper/reservation.h"
 #include "helper/tree.h"
 
+int session_check(const struct repo *repo, struct err *err)
+{
+	const char *key = repo->verify ? "sync-rcu-verify" : repo->hooks ? "sync-rcu-hooks" : NULL;
+
+	if (!key)
+		return 0;
+	return err_fail(err, STATUS_USAGE, repo->name, "%s is set, and this version cannot run it", key);
+}
+
 int session_open(struct session *session, const struct repo *repo, const char *command, bool reserved,
 		 struct err *err)
 {
@@ -166,12 +175,13 @@ static int link_location(struct session *session, struct err *err)
 	return result;
 }
 
-int session_publish(struct session *session, uint64_t *number, bool *changed, struct err *err)
+int session_publish(struct session *session, enum occupants_of occupants, uint64_t *number, bool *changed,
+		    struct err *err)
 {
 	struct store *store = &session->store;
 	int same = 0;
 
-	if (staging_check(session, err) != 0)
+	if (staging_check(session, err) != 0 || occupants_wait(session->staging.path, occupants, err) != 0)
 		return -1;
 	const int empty = staging_is_empty(session, err);
 	if (empty != 0)

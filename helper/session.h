@@ -12,6 +12,7 @@
 #define HELPER_SESSION_H
 
 #include "helper/migrate.h"
+#include "helper/occupants.h"
 #include "helper/repos.h"
 #include "helper/snapshot/storage.h"
 
@@ -27,6 +28,12 @@ struct session {
 	{                                                                          \
 		.store = STORE_CLOSED, .staging = STAGING_NONE, .staging_dir = -1, \
 	}
+
+/*
+ * For commands that publish, before anything is touched: a command that was set up to stop bad trees must not be
+ * passed over in silence, and this version cannot run one.
+ */
+int session_check(const struct repo *repo, struct err *err);
 
 /* Checks LOCATION, opens and locks the store. `command` and `reserved` are store_lock()'s. */
 int session_open(struct session *session, const struct repo *repo, const char *command, bool reserved,
@@ -47,9 +54,10 @@ char *session_base(const struct session *session);
 /*
  * Publishes what is staged, unless nothing changed, and makes LOCATION lead to it. *number is the snapshot
  * that readers get now, *changed whether it is new. An empty tree is never published (P26), nor one that is
- * not the directory that was staged.
+ * not the directory that was staged, nor one that a process is still at work in (`occupants` says what counts).
  */
-int session_publish(struct session *session, uint64_t *number, bool *changed, struct err *err);
+int session_publish(struct session *session, enum occupants_of occupants, uint64_t *number, bool *changed,
+		    struct err *err);
 
 /* Notes what session_publish() said. */
 void session_tell(const struct session *session, uint64_t number, bool changed);

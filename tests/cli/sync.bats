@@ -322,6 +322,9 @@ same_tree() { [ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$1/" "$2/")"
 	make_version "$SOURCE" A
 	refused 2 'sync-rcu-verify is set' repo sync --type rsync --uri "$SOURCE" --set sync-rcu-verify=false
 	refused 2 'sync-rcu-hooks is set' repo sync --type rsync --uri "$SOURCE" --set sync-rcu-hooks=/h
+	refused 2 'sync-rcu-verify is set' repo update --set sync-rcu-verify=false -- true
+	refused 2 'sync-rcu-verify is set' repo begin --set sync-rcu-verify=false
+	refused 2 'sync-rcu-verify is set' repo commit --set sync-rcu-verify=false
 	[ ! -e "$STORE" ]
 }
 

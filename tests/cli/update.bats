@@ -67,6 +67,25 @@ teardown() { lib_done; }
 	[ "$(version_of "$LOCATION")" = B ]
 }
 
+@test "a process that COMMAND left behind in the staging tree: not published" {
+	sync_version A
+	# It lets go of its descriptors, and keeps its working directory.
+	refused 1 'still at work in it' repo update -- sh -c \
+		'echo x >x; (exec sleep 1000 </dev/null >/dev/null 2>&1 3>&- 4>&-) & echo $! >"$1"' sh "$T/pid"
+	kill "$(cat "$T/pid")"
+	[ "$(latest)" = 1 ]
+	[ ! -e "$LOCATION/x" ]
+	# It is somewhere else, and has a file of the tree open.
+	refused 1 'still at work in it' repo update -- sh -c \
+		'echo x >x; (cd / && exec sleep 1000 </dev/null >/dev/null 2>&1 3>"$RCU_REPO_STAGING/y") & echo $! >"$1"' sh "$T/pid"
+	kill "$(cat "$T/pid")"
+	[ "$(latest)" = 1 ]
+	repo update -- sh -c 'echo x >x; (cd / && exec sleep 1000 </dev/null >/dev/null 2>&1 3>&- 4>&-) & echo $! >"$1"' \
+		sh "$T/pid"
+	kill "$(cat "$T/pid")"
+	[ -e "$LOCATION/x" ]
+}
+
 @test "the first update fills a new repository" {
 	repo update -- sh -c 'echo x >x'
 	[ "$(cat "$LOCATION/x")" = x ]
