@@ -153,7 +153,18 @@ wait_until() {
 
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
-# As a user with no privileges at all: unprivileged COMMAND [ARG...]
+# for_everybody [PROGRAM...]: copies the programs, the shim and what else is named to $T/public, and lets RCU_REPO,
+# RCU_EXEC and RCU_EXEC_SHIM name the copies. The build directory may be one that only we can enter (/root).
+for_everybody() {
+	skip_unless_root
+	mkdir -p "$T/public"
+	cp "$RCU_REPO" "$RCU_EXEC" "$RCU_EXEC_SHIM" "$@" "$T/public"
+	RCU_REPO=$T/public/rcu-repo
+	RCU_EXEC=$T/public/rcu-exec
+	export RCU_EXEC_SHIM=$T/public/librcu-exec.so
+}
+
+# As a user with no privileges at all, after for_everybody: unprivileged COMMAND [ARG...]
 unprivileged() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 
 # --- what a machine may not have ---

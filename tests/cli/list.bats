@@ -50,7 +50,7 @@ teardown() { lib_done; }
 }
 
 @test "anybody may look" {
-	skip_unless_root
+	for_everybody
 	sync_version A
 	run -0 --separate-stderr unprivileged "$RCU_REPO" list --location "$LOCATION"
 	[[ ${lines[1]} == *latest ]]

@@ -205,7 +205,7 @@ cannot_pin() {
 }
 
 @test "a store without pin files, of another user: a warning, 125 under --strict" {
-	skip_unless_root
+	for_everybody
 	make_version "$STORE/snapshots/3" A
 	ln -s snapshots/3 "$STORE/latest"
 	ln -s "$STORE/latest" "$LOCATION"

@@ -57,7 +57,7 @@ assert json.load(sys.stdin)["readers"] == []'
 }
 
 @test "processes that we may not look into are counted" {
-	skip_unless_root
+	for_everybody
 	sync_version A
 	reader "$LOCATION"
 	run -0 --separate-stderr unprivileged "$RCU_REPO" readers --location "$LOCATION"

@@ -60,7 +60,7 @@ static const char *const targets[] = {
 	"..",
 	"./file",
 	"dir/../file",
-	"//file",
+	".//file",
 	"file/x",
 	"file/.",
 	"secret",
