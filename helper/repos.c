@@ -373,7 +373,11 @@ static const char *repos_collide(const struct repo *earlier, const struct repo *
 		return "sync-rcu-store-dir";
 	if (earlier->rcu && paths_overlap(earlier->store, later->location))
 		return "location";
-	if ((earlier->rcu || later->rcu) && strcmp(earlier->location, later->location) == 0)
+	/*
+	 * Also where only one of them is ours: a sync of the outer one makes a new tree, without the inner one;
+	 * and what syncs the inner one would write into a snapshot.
+	 */
+	if ((earlier->rcu || later->rcu) && paths_overlap(earlier->location, later->location))
 		return "location";
 	return NULL;
 }

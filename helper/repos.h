@@ -52,8 +52,8 @@ struct repos_override {
 /*
  * Reads the configuration: `path` if not NULL (--config), else $RCU_REPO_CONFIG, else
  * /etc/rcu-repo/repos.conf, else Portage's two places, each a file or a directory of *.conf in the order of
- * their names. Two sections with one store or one location are an error, as is a store inside its location or
- * the reverse. Release with repos_release() also after a failure.
+ * their names. It is an error where a store or a location is another one, or inside another one, of the same
+ * section or of two of which one has sync-rcu. Release with repos_release() also after a failure.
  */
 int repos_read(struct repos *repos, const char *path, const struct repos_override *override, struct err *err);
 void repos_release(struct repos *repos);

@@ -121,3 +121,19 @@ refused_line() {
 	[ ! -e "$T/l" ]
 	[ ! -e "$T/s" ]
 }
+
+@test "a location inside another repository's location: neither is touched" {
+	local before
+	make_version "$SOURCE" A
+	mkdir -p "$T/one/local/two"
+	echo mine >"$T/one/local/two/file"
+	{
+		good one
+		printf '[two]\nlocation = %s\nsync-rcu = no\n' "$T/one/local/two"
+	} >"$T/repos.conf"
+	before=$(picture "$T/one")
+	refused 2 '/repos.conf:7: \[two\] location = .*in the way of repository one' \
+		rcu_repo --config "$T/repos.conf" sync one
+	[ "$(picture "$T/one")" = "$before" ]
+	[ ! -e "$T/store-one" ]
+}

@@ -172,8 +172,27 @@ static void test_repositories_in_each_others_way(void **state)
 	    "c:6: [b] sync-rcu-store-dir = /r/gentoo/b: in the way of repository gentoo");
 	bad(GOOD "[b]\nlocation = /s/gentoo/b\nsync-rcu = no\n",
 	    "c:5: [b] location = /s/gentoo/b: in the way of repository gentoo");
+	bad(GOOD "[b]\nlocation = /r/b\nsync-rcu-store-dir = /s\n",
+	    "c:6: [b] sync-rcu-store-dir = /s: in the way of repository gentoo");
+	bad(GOOD "[b]\nlocation = /r/b\nsync-rcu-store-dir = /r\n",
+	    "c:6: [b] sync-rcu-store-dir = /r: the location is inside the store");
+	bad(GOOD "[b]\nlocation = /x/b\nsync-rcu-store-dir = /r\n",
+	    "c:6: [b] sync-rcu-store-dir = /r: in the way of repository gentoo");
+	/* The outer one's sync would bring a tree without the inner one, whose data exists once. */
+	bad(GOOD "[b]\nlocation = /r/gentoo/local/b\nsync-rcu-store-dir = /s/b\n",
+	    "c:5: [b] location = /r/gentoo/local/b: in the way of repository gentoo");
+	bad(GOOD "[b]\nlocation = /r/gentoo/local/b\nsync-rcu = no\n",
+	    "c:5: [b] location = /r/gentoo/local/b: in the way of repository gentoo");
+	bad(GOOD "[b]\nlocation = /r\nsync-rcu-store-dir = /x/b\n",
+	    "c:5: [b] location = /r: in the way of repository gentoo");
+	bad(GOOD "[b]\nlocation = /r\nsync-rcu = no\n",
+	    "c:5: [b] location = /r: in the way of repository gentoo");
 	good(&repos, GOOD "[b]\nlocation = /r/gentoo-b\nsync-rcu-store-dir = /s/gentoo-b\n", NULL);
 	assert_int_equal(repos.count, 2);
+	repos_release(&repos);
+	/* Two that are not ours are Portage's business. */
+	good(&repos, GOOD "[b]\nlocation = /x\nsync-rcu = no\n[c]\nlocation = /x/c\nsync-rcu = no\n", NULL);
+	assert_int_equal(repos.count, 3);
 	repos_release(&repos);
 }
 
