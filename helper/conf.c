@@ -297,10 +297,27 @@ static int take_piece(void *context, const char *section, const char *name, cons
 	return 1;
 }
 
+/*
+ * O_NONBLOCK is for the open alone: a FIFO that nobody has open for writing is an empty file, instead of a
+ * command that hangs. What has a writer, like the pipe of --config <(command), is waited for.
+ */
+static int open_file(const char *file)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0 && fcntl(fd, F_SETFL, 0) != 0) {
+		const int cause = errno;
+		close(fd);
+		errno = cause;
+		return -1;
+	}
+	return fd;
+}
+
 /* The whole file, terminated; NULL and *err where it cannot be had. */
 static char *slurp(const char *file, size_t *length, struct err *err)
 {
-	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = open_file(file);
 	char *text = NULL;
 	struct stat st;
 	ssize_t got = -1;

@@ -52,6 +52,12 @@ refused_line() {
 	refused 2 'no repository with sync-rcu in .*fifo' rcu_repo --config "$T/fifo" sync
 }
 
+@test "a pipe, as in --config <(command), is read to its end however slow it is" {
+	make_version "$SOURCE" A
+	rcu_repo --config <(sleep 1; good) sync
+	[ "$(version_of "$T/it")" = A ]
+}
+
 @test "--config is before RCU_REPO_CONFIG, and each may be a directory of *.conf" {
 	make_version "$SOURCE" A
 	mkdir "$T/conf.d"
