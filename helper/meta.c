@@ -113,32 +113,60 @@ static int meta_retire(const struct store *store, uint64_t number, struct meta *
 	return meta_write(store, number, meta, err);
 }
 
+/* What settling goes by: the same for all snapshots of one run. */
+struct settling {
+	uint64_t latest;
+	int64_t now;
+	/*
+	 * Was the latest snapshot published before now? If not, either the clock was ahead then or it is
+	 * behind now, as on a machine without a battery before it has asked the network. Nothing is judged by
+	 * such a clock: it would make snapshots old that are not.
+	 */
+	bool clock_agrees;
+};
+
+static int settle_one(const struct store *store, const struct settling *settling, uint64_t number,
+		      struct err *err)
+{
+	struct err damaged = ERR_NONE;
+	struct meta meta;
+
+	/* One damaged file does not stop every writer: reclaim() leaves its snapshot alone and reports it. */
+	if (meta_read(store, number, &meta, &damaged) != 0)
+		return 0;
+	if (number == settling->latest) {
+		if (meta.retired == 0)
+			return 0;
+		meta.retired = 0;
+		return meta_write(store, number, &meta, err);
+	}
+	if (meta.retired == 0)
+		return meta_retire(store, number, &meta, err);
+	if (meta.retired <= settling->now || !settling->clock_agrees)
+		return 0;
+	/* The clock was ahead when it was retired: it would stay young for as long as that. */
+	meta.retired = settling->now;
+	return meta_write(store, number, &meta, err);
+}
+
 int meta_settle(const struct store *store, struct err *err)
 {
+	struct settling settling = { .now = time(NULL) };
+	struct err damaged = ERR_NONE;
 	struct numbers numbers;
-	uint64_t latest;
+	struct meta meta;
 	int result = 0;
 
 	if (store_numbers(store, &numbers, NULL, NULL, err) != 0)
 		return -1;
 	/* After the list: what another writer publishes in between is not in it, so it is not retired. */
-	if (store_latest(store, &latest, err) != 0)
+	if (store_latest(store, &settling.latest, err) != 0)
 		result = -1;
-	for (size_t i = 0; result == 0 && i < numbers.count; i++) {
-		const uint64_t number = numbers.list[i];
-		struct err damaged = ERR_NONE;
-		struct meta meta;
-		/*
-		 * One damaged file does not stop every writer: reclaim() leaves its snapshot alone and
-		 * reports it.
-		 */
-		if (meta_read(store, number, &meta, &damaged) != 0 ||
-		    (number == latest) == (meta.retired == 0))
-			continue;
-		meta.retired = 0;
-		result = number == latest ? meta_write(store, number, &meta, err)
-					  : meta_retire(store, number, &meta, err);
-	}
+	else
+		settling.clock_agrees = meta_read(store, settling.latest, &meta, &damaged) == 0 &&
+					meta.published <= settling.now;
+	for (size_t i = 0; result == 0 && i < numbers.count; i++)
+		result = settle_one(store, &settling, numbers.list[i], err);
 	numbers_release(&numbers);
 	return result;
 }

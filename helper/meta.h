@@ -26,7 +26,9 @@ int meta_remove(const struct store *store, uint64_t number, struct err *err); /*
 /*
  * Under the lock: makes the files agree with latest. Every other snapshot that has no retired time is retired
  * now, the latest is not retired. This ends what a crash between the swap of latest and the file left open,
- * and takes in what Portage published; it never makes anything older than it is.
+ * and takes in what Portage published; it never makes anything older than it is. A retired time in the future,
+ * from a clock that was ahead for a while, becomes now, once the latest snapshot was published by a clock that
+ * agrees with the present one.
  */
 int meta_settle(const struct store *store, struct err *err);
 

@@ -113,6 +113,41 @@ static void test_p9_settle(void **state)
 	free(path);
 }
 
+/* The clock was ahead for a while: what it retired is not young for decades. */
+static void test_p9_a_retired_time_in_the_future(void **state)
+{
+	const int64_t before = time(NULL), decades = (int64_t)30 * 365 * 24 * 3600;
+	struct store store;
+	struct err err = ERR_NONE;
+	struct meta meta = { .published = before + decades, .retired = before + decades };
+	char *path = scratch_path(*state, "store");
+
+	scratch_open(&store, path);
+	scratch_publish(&store, "x");
+	scratch_publish(&store, "y");
+	scratch_publish(&store, "z");
+	assert_int_equal(meta_write(&store, 1, &meta, &err), 0);
+	/* The latest is from the future, too: which clock is wrong cannot be told, and nothing gets older. */
+	meta.retired = 0;
+	assert_int_equal(meta_write(&store, 3, &meta, &err), 0);
+	assert_int_equal(meta_settle(&store, &err), 0);
+	assert_int_equal(meta_read(&store, 1, &meta, &err), 0);
+	assert_int_equal(meta.retired, before + decades);
+	/* The latest was published by the clock that we have: it counts from now. */
+	meta = (struct meta){ .published = before };
+	assert_int_equal(meta_write(&store, 3, &meta, &err), 0);
+	assert_int_equal(meta_settle(&store, &err), 0);
+	assert_int_equal(meta_read(&store, 1, &meta, &err), 0);
+	assert_int_equal(meta.published, before + decades);
+	assert_in_range(meta.retired, before, time(NULL));
+	assert_int_equal(meta_read(&store, 2, &meta, &err), 0);
+	assert_in_range(meta.retired, before, time(NULL));
+	assert_int_equal(meta_read(&store, 3, &meta, &err), 0);
+	assert_int_equal(meta.retired, 0);
+	store_close(&store);
+	free(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +155,7 @@ int main(void)
 		scratch_test(test_a_name_that_would_not_come_back_is_refused),
 		scratch_test(test_damage_is_an_error_and_an_unknown_key_is_not),
 		scratch_test(test_p9_settle),
+		scratch_test(test_p9_a_retired_time_in_the_future),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
