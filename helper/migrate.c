@@ -75,6 +75,34 @@ static int place_open(struct place *place, const char *location, struct err *err
 	return 0;
 }
 
+static int way_trust(const struct repo *repo, const struct place *place, struct err *err)
+{
+	uid_t sync_user;
+
+	return trust_user(repo->sync_user, &sync_user, err) != 0
+		       ? -1
+		       : trust_path(place->parent_path, sync_user, err);
+}
+
+/*
+ * Before each change at a location: is the directory that is open the one that its path leads to, and may
+ * nobody else exchange it? A fetch of hours lies behind migrate_check(), and a parent that was missing then may
+ * have been made by anybody meanwhile, where it is below a sticky directory. In this order: the way is looked
+ * at first, and from then on only those whom we trust can change where it leads.
+ */
+static int place_trust(const struct repo *repo, const struct place *place, struct err *err)
+{
+	struct stat opened, named;
+
+	if (way_trust(repo, place, err) != 0)
+		return -1;
+	if (fstat(place->parent, &opened) != 0 || stat(place->parent_path, &named) != 0)
+		return err_errno(err, STATUS_FAILED, place->parent_path, "stat");
+	if (!same_inode(&opened, &named))
+		return err_fail(err, STATUS_FAILED, place->parent_path, "was exchanged while we opened it");
+	return 0;
+}
+
 /* ---- refusals ---- */
 
 /* One line of /proc/self/mountinfo: the mount point (field 5, proc(5)) with its \ooo undone, in place. */
@@ -380,7 +408,6 @@ static int state_find(const struct repo *repo, const struct place *place, enum l
 int migrate_check(const struct repo *repo, enum location_state *state, struct err *err)
 {
 	struct place place;
-	uid_t sync_user;
 	int result = place_open(&place, repo->location, err);
 
 	if (result == 0)
@@ -388,9 +415,7 @@ int migrate_check(const struct repo *repo, enum location_state *state, struct er
 	if (result == 0)
 		result = nesting_check(repo, &place, *state, err);
 	if (result == 0 && *state != LOCATION_LINKED)
-		result = trust_user(repo->sync_user, &sync_user, err) != 0
-				 ? -1
-				 : trust_path(place.parent_path, sync_user, err);
+		result = way_trust(repo, &place, err);
 	if (result == 0 && *state == LOCATION_DIRECTORY) {
 		result = directory_check(repo, &place, err);
 		if (result == 0)
@@ -574,6 +599,8 @@ static int directory_finish(struct store *store, const struct repo *repo, char *
 		result = err_fail(err, STATUS_FAILED, repo->location, "its migration was not prepared");
 	if (result == 0)
 		result = place_open(&place, repo->location, err);
+	if (result == 0)
+		result = place_trust(repo, &place, err);
 	if (result == 0 &&
 	    (fstatat(place.parent, place.name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode)))
 		result = err_fail(err, STATUS_FAILED, repo->location, "is no directory any more");
@@ -597,9 +624,15 @@ static int absent_finish(const struct store *store, const struct repo *repo, str
 	int result = place_open(&place, repo->location, err);
 
 	if (result == 0 && place.parent < 0) {
-		place.parent = store_make_path(place.parent_path, err);
-		result = place.parent < 0 ? -1 : 0;
+		/* Before as well: we make nothing where somebody else's link leads. */
+		result = way_trust(repo, &place, err);
+		if (result == 0)
+			place.parent = store_make_path(place.parent_path, err);
+		if (place.parent < 0)
+			result = -1;
 	}
+	if (result == 0)
+		result = place_trust(repo, &place, err);
 	if (result == 0) {
 		char *text = link_text(store);
 		result = symlinkat(text, place.parent, place.name);

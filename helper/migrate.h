@@ -41,7 +41,8 @@ int migrate_prepare(struct store *store, const struct repo *repo, enum location_
 /*
  * Under the lock, after publish(): make or exchange the link; the old tree becomes a retired snapshot. Where
  * it is on another file system than the store it stays beside the location, and *beside is its path, for a
- * note (the caller frees it; NULL otherwise). Safe to call when there is nothing to do.
+ * note (the caller frees it; NULL otherwise). Safe to call when there is nothing to do. The way to the
+ * location is judged by trust_path() once more, with the sync-user: STATUS_USAGE where it is not good now.
  */
 int migrate_finish(struct store *store, const struct repo *repo, enum location_state state, char **beside,
 		   struct err *err);

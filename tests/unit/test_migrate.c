@@ -512,6 +512,98 @@ static void test_others_may_write_to_the_parent(void **state)
 	fixture_free(&fixture);
 }
 
+/* Checks, lets `meanwhile` happen, and finishes: it must be refused, and nothing made at the location. */
+static void refused_late(const struct fixture *fixture, void (*meanwhile)(const char *), const char *why)
+{
+	const enum location_state state = check(fixture);
+	struct err err = ERR_NONE;
+	struct store store;
+	struct stat st;
+	char *beside;
+
+	scratch_open(&store, fixture->store);
+	assert_int_equal(migrate_prepare(&store, &fixture->repo, state, &err), 0);
+	scratch_publish(&store, "new");
+	meanwhile(fixture->parent);
+	assert_int_equal(migrate_finish(&store, &fixture->repo, state, &beside, &err), -1);
+	assert_int_equal(err.status, STATUS_USAGE);
+	if (strstr(err.text, why) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", err.text, why);
+	assert_true(lstat(fixture->location, &st) != 0 || S_ISDIR(st.st_mode));
+	store_close(&store);
+}
+
+static void theirs_is_made(const char *parent)
+{
+	char *theirs = scratch_path(parent, "missing");
+
+	scratch_mkdir(theirs);
+	assert_int_equal(chown(theirs, 65534, 65534), 0);
+	free(theirs);
+}
+
+/* To a directory that nobody else may write to. */
+static void theirs_is_linked(const char *parent)
+{
+	char *theirs = scratch_path(parent, "missing");
+
+	assert_int_equal(symlink("../ours", theirs), 0);
+	assert_int_equal(lchown(theirs, 65534, 65534), 0);
+	free(theirs);
+}
+
+static void parent_is_opened(const char *parent)
+{
+	assert_int_equal(chmod(parent, 0777), 0);
+}
+
+static void test_a_missing_parent_is_made_by_somebody_else(void **state)
+{
+	void (*const meanwhile[])(const char *) = { theirs_is_made, theirs_is_linked };
+	struct fixture fixture;
+
+	scratch_need_root();
+	for (size_t i = 0; i < sizeof(meanwhile) / sizeof(meanwhile[0]); i++) {
+		char *top = scratch_path(*state, "%zu", i), *ours = scratch_path(top, "ours");
+		scratch_mkdir(ours);
+		fixture_make(&fixture, top, "repos/missing/more/gentoo", "store");
+		assert_int_equal(chmod(fixture.parent, 01777), 0);
+		refused_late(&fixture, meanwhile[i], "repos/missing is owned by user 65534");
+		char *made = scratch_path(fixture.parent, "missing/more");
+		assert_false(scratch_exists(made));
+		free(made);
+		fixture_free(&fixture);
+		free(ours);
+		free(top);
+	}
+}
+
+/* The sync-user is one of us at the end, too. */
+static void test_the_sync_user_owns_the_parent(void **state)
+{
+	struct fixture fixture;
+
+	scratch_need_root();
+	fixture_make(&fixture, *state, "repos/gentoo", "store");
+	fixture.repo.sync_user = (char *)"65534";
+	make_old_tree(&fixture);
+	assert_int_equal(chown(fixture.parent, 65534, 65534), 0);
+	migrate_well(&fixture);
+	assert_migrated(&fixture);
+	fixture_free(&fixture);
+}
+
+static void test_others_may_write_to_the_parent_by_now(void **state)
+{
+	struct fixture fixture;
+
+	fixture_make(&fixture, *state, "repos/gentoo", "store");
+	make_old_tree(&fixture);
+	refused_late(&fixture, parent_is_opened, "may be written to by everybody");
+	assert_version(fixture.location, "old");
+	fixture_free(&fixture);
+}
+
 static void test_no_exchange_no_migration(void **state)
 {
 	struct fixture fixture;
@@ -594,6 +686,9 @@ int main(void)
 		scratch_test(test_what_is_no_directory),
 		scratch_test(test_p25_distfiles),
 		scratch_test(test_others_may_write_to_the_parent),
+		scratch_test(test_a_missing_parent_is_made_by_somebody_else),
+		scratch_test(test_the_sync_user_owns_the_parent),
+		scratch_test(test_others_may_write_to_the_parent_by_now),
 		scratch_test(test_no_exchange_no_migration),
 		scratch_test(test_another_file_system),
 		scratch_test(test_a_damaged_journal_stops),
