@@ -428,8 +428,8 @@ int migrate_check(const struct repo *repo, enum location_state *state, struct er
 /* ---- the exchange, and its journal ----
  *
  * The journal (STORE_MIGRATION, durable before anything else is done) names the number for the old tree, the
- * name beside the location that is used on the way, and the location. The steps, and what a crash behind each
- * leaves:
+ * name beside the location that is used on the way, the inode of the directory that both are in, and the
+ * location. The steps, and what a crash behind each leaves:
  *
  *  1 The journal is written (migrate_prepare). The location is as it was. migrate_recover() finds nothing
  *    under the name, and removes the journal. The number is skipped.
@@ -443,10 +443,16 @@ int migrate_check(const struct repo *repo, enum location_state *state, struct er
  *
  * What is in step 2 or 3 is told apart by looking: a link under our name was not exchanged yet, a directory
  * was. So one journal text, written once, is enough. Each step is on disk before the next begins.
+ *
+ * That nothing is under our name counts only in the directory that the journal means: when the location's
+ * file system is not mounted, the old tree is not gone. The inode tells, without the device: its number may
+ * be another one after the next boot. Until that directory is back the journal stays, and is in the way of
+ * another migration alone.
  */
 
 struct journal {
 	uint64_t number; /* for the old tree: lower than the first snapshot that replaces it */
+	uint64_t parent; /* the inode of the directory that the location is in */
 	char name[SCRATCH_ROOM];
 	char *location; /* NULL: there is no journal */
 };
@@ -454,23 +460,35 @@ struct journal {
 static int journal_write(const struct store *store, const struct journal *journal, struct err *err)
 {
 	/* The location comes last, since it may hold any byte. */
-	char *text = alloc_printf("%ju\n%s\n%s\n", (uintmax_t)journal->number, journal->name,
-				  journal->location);
+	char *text = alloc_printf("%ju\n%s\n%ju\n%s\n", (uintmax_t)journal->number, journal->name,
+				  (uintmax_t)journal->parent, journal->location);
 	int result = store_write_file(store, STORE_MIGRATION, text, 0644, err);
 
 	free(text);
 	return result;
 }
 
+/* An inode number, decimal; it may use all 64 bits, as a snapshot's number may not. */
+static bool inode_parse(const char *text, const char *end, uint64_t *to)
+{
+	char *stop;
+
+	errno = 0;
+	*to = strtoull(text, &stop, 10);
+	return text[0] >= '0' && text[0] <= '9' && stop == end && errno == 0;
+}
+
 static bool journal_parse(char *text, struct journal *journal)
 {
-	char *name = strchr(text, '\n'), *location = name == NULL ? NULL : strchr(name + 1, '\n');
+	char *name = strchr(text, '\n'), *parent = name == NULL ? NULL : strchr(name + 1, '\n');
+	char *location = parent == NULL ? NULL : strchr(parent + 1, '\n');
 	const size_t length = location == NULL ? 0 : strlen(location + 1);
 
 	if (length < 2 || location[1] != '/' || location[length] != '\n' ||
-	    !snapshot_number_parse(text, (size_t)(name - text), &journal->number))
+	    !snapshot_number_parse(text, (size_t)(name - text), &journal->number) ||
+	    !inode_parse(parent + 1, location, &journal->parent))
 		return false;
-	*location = location[length] = '\0';
+	*parent = location[length] = '\0';
 	if (strncmp(name + 1, ".rcu-repo-", strlen(".rcu-repo-")) != 0 || strchr(name + 1, '/') != NULL ||
 	    snprintf(journal->name, sizeof(journal->name), "%s", name + 1) >= (int)sizeof(journal->name))
 		return false;
@@ -499,16 +517,45 @@ static int journal_remove(const struct store *store, struct err *err)
 	return store_sync_dir(store, STORE_OURS, err);
 }
 
+/* One that migrate_recover() had to leave: its old tree must be found first. */
+static int journal_none(const struct store *store, struct err *err)
+{
+	struct journal journal;
+	int result = journal_read(store, &journal, err);
+
+	if (result == 0 && journal.location != NULL)
+		result = err_fail(err, STATUS_FAILED, journal.location,
+				  "its migration was interrupted, and it is in another directory now: is its "
+				  "file system mounted? (If %s is not beside it, remove %s/" STORE_MIGRATION
+				  ")",
+				  journal.name, store->path);
+	free(journal.location);
+	return result;
+}
+
 int migrate_prepare(struct store *store, const struct repo *repo, enum location_state state, struct err *err)
 {
 	struct journal journal = { .location = repo->location };
+	struct place place = { .parent = -1 };
+	struct stat st;
+	int result = 0;
 
-	if (state != LOCATION_DIRECTORY)
-		return 0;
-	scratch_name(journal.name);
-	if (store_next_number(store, &journal.number, err) != 0)
-		return -1;
-	return journal_write(store, &journal, err);
+	if (state != LOCATION_LINKED)
+		result = journal_none(store, err);
+	if (state != LOCATION_DIRECTORY || result != 0)
+		return result;
+	result = place_open(&place, repo->location, err);
+	if (result == 0 && fstat(place.parent, &st) != 0)
+		result = err_errno(err, STATUS_FAILED, repo->location, "%s", place.parent_path);
+	if (result == 0)
+		result = store_next_number(store, &journal.number, err);
+	if (result == 0) {
+		journal.parent = st.st_ino;
+		scratch_name(journal.name);
+		result = journal_write(store, &journal, err);
+	}
+	place_release(&place);
+	return result;
 }
 
 static char *link_text(const struct store *store)
@@ -661,19 +708,26 @@ int migrate_finish(struct store *store, const struct repo *repo, enum location_s
 	return 0;
 }
 
-/* What is under our name beside the location: nothing, a link that was not exchanged yet, or the old tree. */
+/*
+ * What is under our name beside the location: nothing, a link that was not exchanged yet, or the old tree.
+ * *ended is false where that cannot be told now.
+ */
 static int recover_place(struct store *store, const struct place *place, const struct journal *journal,
-			 struct err *err)
+			 bool *ended, struct err *err)
 {
 	char *beside = NULL;
 	struct stat st;
 
+	*ended = false;
 	if (place->parent < 0)
 		return 0;
-	if (fstatat(place->parent, journal->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return errno == ENOENT
-			       ? 0
-			       : err_errno(err, STATUS_FAILED, journal->location, "%s", journal->name);
+	if (fstatat(place->parent, journal->name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+		if (errno != ENOENT || fstat(place->parent, &st) != 0)
+			return err_errno(err, STATUS_FAILED, journal->location, "%s", journal->name);
+		*ended = st.st_ino == journal->parent;
+		return 0;
+	}
+	*ended = true;
 	if (S_ISDIR(st.st_mode)) {
 		int result = old_tree_keep(store, place, journal, &beside, err);
 		free(beside);
@@ -688,6 +742,7 @@ int migrate_recover(struct store *store, struct err *err)
 {
 	struct journal journal;
 	struct place place;
+	bool ended = false;
 
 	if (journal_read(store, &journal, err) != 0)
 		return -1;
@@ -695,8 +750,8 @@ int migrate_recover(struct store *store, struct err *err)
 		return 0;
 	int result = place_open(&place, journal.location, err);
 	if (result == 0)
-		result = recover_place(store, &place, &journal, err);
-	if (result == 0)
+		result = recover_place(store, &place, &journal, &ended, err);
+	if (result == 0 && ended)
 		result = journal_remove(store, err);
 	place_release(&place);
 	free(journal.location);

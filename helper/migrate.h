@@ -47,7 +47,11 @@ int migrate_prepare(struct store *store, const struct repo *repo, enum location_
 int migrate_finish(struct store *store, const struct repo *repo, enum location_state state, char **beside,
 		   struct err *err);
 
-/* Part of store_lock(): ends what a crash interrupted. */
+/*
+ * Part of store_lock(): ends what a crash interrupted. Where the directory that the location was in is not
+ * there now (its file system is not mounted) that is left for later, without an error: other commands go on,
+ * and only migrate_prepare() refuses to begin anew.
+ */
 int migrate_recover(struct store *store, struct err *err);
 
 #endif

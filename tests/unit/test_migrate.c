@@ -649,15 +649,60 @@ static void test_another_file_system(void **state)
 	fixture_free(&fixture);
 }
 
+/* Exchanged, and not mounted when the next commands run: the bare mount point is there, or not even that. */
+static void test_p3_not_mounted_at_recovery(void **state)
+{
+	struct fixture fixture;
+	struct store store;
+	struct err err = ERR_NONE;
+	enum location_state absent;
+	char *away = scratch_path(*state, "away");
+	int at = 1;
+
+	fixture_make(&fixture, *state, "repos/gentoo", "store");
+	make_old_tree(&fixture);
+	for (bool exchanged = false; !exchanged; at++) { /* dies right behind the exchange */
+		struct stat st;
+		assert_true(migrate_and_die(&fixture, at));
+		exchanged = lstat(fixture.location, &st) == 0 && S_ISLNK(st.st_mode);
+	}
+	assert_version(fixture.location, "new");
+	assert_int_equal(rename(fixture.parent, away), 0);
+	for (int bare = 0; bare < 2; bare++) {
+		if (bare)
+			scratch_mkdir(fixture.parent);
+		scratch_open(&store, fixture.store); /* goes on, and forgets nothing */
+		assert_true(store_has(&store, STORE_MIGRATION));
+		assert_int_equal(migrate_check(&fixture.repo, &absent, &err), 0);
+		assert_int_equal(absent, LOCATION_ABSENT);
+		assert_int_equal(migrate_prepare(&store, &fixture.repo, absent, &err), -1);
+		assert_non_null(strstr(err.text, "was interrupted"));
+		err_clear(&err);
+		store_close(&store);
+	}
+	assert_int_equal(rmdir(fixture.parent), 0);
+	assert_int_equal(rename(away, fixture.parent), 0);
+	scratch_open(&store, fixture.store);
+	assert_false(store_has(&store, STORE_MIGRATION));
+	store_close(&store);
+	assert_int_equal(entries_beside(&fixture), 1);
+	assert_migrated(&fixture);
+	free(away);
+	fixture_free(&fixture);
+}
+
 static void test_a_damaged_journal_stops(void **state)
 {
 	const char *const bad[] = { "",
 				    "x",
 				    "1\n.rcu-repo-1\n",
-				    "1\n.rcu-repo-1\nrelative\n",
-				    "1\n../x\n/a/b\n",
-				    "0\n.rcu-repo-1\n/a/b\n",
-				    "1\n.rcu-repo-/../x\n/a/b\n" };
+				    "1\n.rcu-repo-1\n2\n",
+				    "1\n.rcu-repo-1\n/a/b\n",
+				    "1\n.rcu-repo-1\n2\nrelative\n",
+				    "1\n.rcu-repo-1\n-2\n/a/b\n",
+				    "1\n../x\n2\n/a/b\n",
+				    "0\n.rcu-repo-1\n2\n/a/b\n",
+				    "1\n.rcu-repo-/../x\n2\n/a/b\n" };
 	struct store store;
 	struct err err = ERR_NONE;
 	char *path = scratch_path(*state, "store");
@@ -691,6 +736,7 @@ int main(void)
 		scratch_test(test_others_may_write_to_the_parent_by_now),
 		scratch_test(test_no_exchange_no_migration),
 		scratch_test(test_another_file_system),
+		scratch_test(test_p3_not_mounted_at_recovery),
 		scratch_test(test_a_damaged_journal_stops),
 	};
 
