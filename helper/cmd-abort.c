@@ -10,7 +10,7 @@ static int abort_repo(const struct options *options, const struct repo *repo, st
 {
 	struct session session = SESSION_CLOSED;
 	char *command = alloc_printf("rcu-repo abort %s", repo->name);
-	int result = session_open(&session, repo, command, true, err);
+	int result = session_open(&session, repo, command, SESSION_ABORT, err);
 
 	if (result == 0)
 		result = session_find(&session, options->staging, err);

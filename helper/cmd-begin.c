@@ -32,7 +32,7 @@ static int begin_repo(const struct options *options, const struct repo *repo, st
 	int result = session_check(repo, err);
 
 	if (result == 0)
-		result = session_open(&session, repo, command, false, err);
+		result = session_open(&session, repo, command, SESSION_WRITE, err);
 	if (result == 0)
 		result = begin_locked(options, &session, err);
 	free(command);

@@ -4,12 +4,11 @@
 
 #include "helper/alloc.h"
 #include "helper/command.h"
-#include "helper/reservation.h"
 #include "helper/session.h"
 
 /*
- * What cannot be published stays staged and reserved, for another try or for `abort`. If we die between
- * publish and the end of the reservation, it names a tree that is not there any more, which reads as none.
+ * What is not fit to be published stays staged and reserved, for another try or for `abort`. What fails later is
+ * dropped: session_publish() has taken the reservation off by then.
  */
 static int commit_locked(const struct options *options, struct session *session, struct err *err)
 {
@@ -19,11 +18,10 @@ static int commit_locked(const struct options *options, struct session *session,
 	if (session_find(session, options->staging, err) != 0)
 		return -1;
 	if (session_publish(session, OCCUPANTS_WRITING, &number, &changed, err) != 0) {
-		session_keep(session);
+		if (session->reserved)
+			session_keep(session);
 		return -1;
 	}
-	if (reservation_remove(&session->store, err) != 0)
-		return -1;
 	session_tell(session, number, changed);
 	printf("%ju\n", (uintmax_t)number);
 	session_finish(session);
@@ -37,7 +35,7 @@ static int commit_repo(const struct options *options, const struct repo *repo, s
 	int result = session_check(repo, err);
 
 	if (result == 0)
-		result = session_open(&session, repo, command, true, err);
+		result = session_open(&session, repo, command, SESSION_COMMIT, err);
 	if (result == 0)
 		result = commit_locked(options, &session, err);
 	free(command);

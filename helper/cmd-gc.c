@@ -7,6 +7,7 @@
 #include "helper/lock.h"
 #include "helper/reclaim.h"
 #include "helper/snapshot/storage.h"
+#include "helper/trust.h"
 
 struct report {
 	const struct repo *repo;
@@ -53,12 +54,16 @@ static int gc_locked(const struct options *options, const struct repo *repo, str
 	return result;
 }
 
-/* What was never synced has nothing to reclaim: gc makes no store. */
+/* What was never synced has nothing to reclaim: gc makes no store, and takes no other directory for one. */
 static int check_store(const struct repo *repo, struct err *err)
 {
 	struct store store = STORE_CLOSED;
+	uint64_t latest;
 	int result = store_open(&store, repo->store, STORE_LOOK, repo->durable, err);
 
+	if (result == 0 && !store_has(&store, STORE_OURS) &&
+	    (store_latest(&store, &latest, err) != 0 || latest == 0))
+		result = err_fail(err, STATUS_FAILED, repo->store, "is no store");
 	store_close(&store);
 	return result;
 }
@@ -69,6 +74,8 @@ static int gc_repo(const struct options *options, const struct repo *repo, struc
 	char *command = alloc_printf("rcu-repo gc %s", repo->name);
 	int result = check_store(repo, err);
 
+	if (result == 0)
+		result = trust_user(repo->sync_user, &store.sync_user, err);
 	if (result == 0)
 		result = store_open(&store, repo->store, STORE_CHANGE, repo->durable, err);
 	if (result == 0)
@@ -82,5 +89,6 @@ static int gc_repo(const struct options *options, const struct repo *repo, struc
 
 int cmd_gc(const struct options *options)
 {
-	return command_each(options, false, gc_repo);
+	/* A number means another snapshot in each store. */
+	return command_each(options, options->force != 0, gc_repo);
 }

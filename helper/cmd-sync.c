@@ -43,7 +43,7 @@ static int sync_repo(const struct options *options, const struct repo *repo, str
 	if (!transport || transport->check(repo, err) != 0 || session_check(repo, err) != 0)
 		return -1;
 	char *command = alloc_printf("rcu-repo sync %s", repo->name);
-	int result = session_open(&session, repo, command, false, err);
+	int result = session_open(&session, repo, command, SESSION_WRITE, err);
 	if (result == 0)
 		result = sync_locked(options, transport, &session, err);
 	free(command);

@@ -43,7 +43,7 @@ static int update_repo(const struct options *options, const struct repo *repo, s
 	int result = session_check(repo, err);
 
 	if (result == 0)
-		result = session_open(&session, repo, command, false, err);
+		result = session_open(&session, repo, command, SESSION_WRITE, err);
 	if (result == 0)
 		result = update_locked(options, &session, err);
 	free(command);

@@ -254,7 +254,11 @@ static int become_command(struct launch *launch, struct err *err)
 		execv(file, launch->command);
 	else
 		execvp(file, launch->command);
-	return err_errno(err, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN, file, "cannot be run");
+	/* ENOENT is also what execve(2) says of a file whose interpreter is missing. */
+	int error = errno;
+	bool missing = error == ENOENT && (!strchr(file, '/') || access(file, F_OK) != 0);
+	errno = error;
+	return err_errno(err, missing ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN, file, "cannot be run");
 }
 
 static int take_pins(struct launch *launch, struct err *err)

@@ -356,6 +356,22 @@ static int force_check(const struct store *store, const struct candidates *all, 
 	return err_fail(err, STATUS_FAILED, store->path, "there is no snapshot %ju", (uintmax_t)force);
 }
 
+/*
+ * Where latest is missing, or names what is not there, nobody can say which one is live (P4): nothing goes before a
+ * publish has made a new latest.
+ */
+static int latest_check(const struct store *store, const struct candidates *all, uint64_t latest,
+			struct err *err)
+{
+	for (size_t i = 0; i < all->count; i++)
+		if (all->list[i].number == latest)
+			return 0;
+	if (all->count == 0)
+		return 0;
+	return err_fail(err, STATUS_FAILED, store->path,
+			"latest names no snapshot that is there: nothing is reclaimed");
+}
+
 /* ---- what is left of those that are gone ---- */
 
 /* The numbers among the names `N` + `suffix` of a directory of ours, in no order. */
@@ -475,13 +491,15 @@ int reclaim(struct store *store, const struct reclaim_rules *rules,
 		store_make_pins(store, &late);
 	}
 	all_find(store, &all, err);
-	if (store_latest(store, &latest, err) == 0) {
+	const bool known = store_latest(store, &latest, err) == 0 &&
+			   latest_check(store, &all, latest, err) == 0;
+	if (known) {
 		live_mark(&all, rules, latest);
 		if (rules->force != 0)
 			force_check(store, &all, rules->force, err);
 		difference_take(store, &all, rules, err);
 	}
-	for (size_t i = 0; report != NULL && i < all.count; i++)
+	for (size_t i = 0; known && report != NULL && i < all.count; i++)
 		report(context, all.list[i].number, all.list[i].why);
 	free(all.list);
 	if (!rules->dry_run)

@@ -74,14 +74,15 @@ static bool record_holds(const struct record *record)
 }
 
 /*
- * Published or thrown away, by somebody who died before he took the reservation off: it holds nothing any
- * more, and kept alive it would keep every writer out.
+ * Published or thrown away, by somebody who died before he took the reservation off; or somebody has put
+ * another thing in its place. It holds nothing any more, and kept alive it would keep every writer out.
  */
 static bool record_is_left(const struct store *store, const struct record *record)
 {
 	struct stat st;
 	char *name = alloc_printf(STORE_STAGING "/%s", record->staging);
-	bool left = fstatat(store->dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+	bool left = fstatat(store->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? !S_ISDIR(st.st_mode)
+									     : errno == ENOENT;
 
 	free(name);
 	return left;

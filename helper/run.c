@@ -70,6 +70,9 @@ child_start(const struct run *run, const struct signals *signals, pid_t parent, 
 	if (getppid() != parent)
 		_exit(127);
 	signals_give_back(signals);
+	/* Where one was closed there is /dev/null, for us alone: what the child opens must not take its place. */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		fcntl(fd, F_SETFD, 0);
 	if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		child_fail(report, "its output cannot be redirected", run->argv[0]);
 	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0 && errno != ENOSYS)

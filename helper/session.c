@@ -16,6 +16,7 @@
 #include "helper/reclaim.h"
 #include "helper/reservation.h"
 #include "helper/tree.h"
+#include "helper/trust.h"
 
 int session_check(const struct repo *repo, struct err *err)
 {
@@ -26,16 +27,53 @@ int session_check(const struct repo *repo, struct err *err)
 	return err_fail(err, STATUS_USAGE, repo->name, "%s is set, and this version cannot run it", key);
 }
 
-int session_open(struct session *session, const struct repo *repo, const char *command, bool reserved,
+/*
+ * A latest whose snapshot is gone (somebody deleted it) is no tree to go on from, and no reason to publish no new
+ * one.
+ */
+static int latest_find(struct session *session, struct err *err)
+{
+	char name[STORE_NAME_ROOM];
+
+	if (store_latest(&session->store, &session->latest, err) != 0)
+		return -1;
+	if (session->latest == 0)
+		return 0;
+	snapshot_name(session->latest, name);
+	if (!store_has(&session->store, name)) {
+		warn(session->repo->name, "latest names %s, which is not there: starting from nothing", name);
+		session->latest = 0;
+	}
+	return 0;
+}
+
+static int store_take(struct session *session, const char *command, enum session_use use, struct err *err)
+{
+	const struct repo *repo = session->repo;
+	struct err late = ERR_NONE;
+
+	if (trust_user(repo->sync_user, &session->store.sync_user, err) != 0 ||
+	    store_open(&session->store, repo->store, STORE_CHANGE, repo->durable, err) != 0 ||
+	    store_lock(&session->store, command, use != SESSION_WRITE, err) != 0)
+		return -1;
+	/* What a failed run left there may be what fills the disk. */
+	if (use == SESSION_WRITE && session->store.storage->empty_trash(&session->store, &late) != 0)
+		warn(repo->name, "the trash could not be emptied: %s", late.text);
+	return 0;
+}
+
+int session_open(struct session *session, const struct repo *repo, const char *command, enum session_use use,
 		 struct err *err)
 {
 	session->repo = repo;
+	if (use == SESSION_ABORT)
+		return store_take(session, command, use, err);
 	if (migrate_check(repo, &session->location, err) != 0 ||
-	    store_open(&session->store, repo->store, STORE_CHANGE, repo->durable, err) != 0 ||
-	    store_lock(&session->store, command, reserved, err) != 0 ||
+	    store_take(session, command, use, err) != 0 ||
+	    migrate_check(repo, &session->location, err) != 0 ||
 	    store_claim(&session->store, repo->location, err) != 0)
 		return -1;
-	return store_latest(&session->store, &session->latest, err);
+	return latest_find(session, err);
 }
 
 /* Below the store, so that nobody on the way to it can exchange it. The caller frees it. */
@@ -153,7 +191,14 @@ int session_find(struct session *session, const char *path, struct err *err)
 		session->staging = (struct staging)STAGING_NONE;
 		return -1;
 	}
-	return result != 0 ? -1 : staging_hold(session, err);
+	if (result != 0)
+		return -1;
+	if (staging_hold(session, err) != 0) {
+		staging_let_go(session);
+		return -1;
+	}
+	session->reserved = true;
+	return 0;
 }
 
 char *session_base(const struct session *session)
@@ -188,6 +233,13 @@ int session_publish(struct session *session, enum occupants_of occupants, uint64
 		return empty < 0 ? -1
 				 : err_fail(err, STATUS_FAILED, session->repo->name,
 					    "the new tree is empty: not published");
+	/*
+	 * From here on the tree may share files with latest: nobody else may write to it any more. If we die, or fail,
+	 * it is one that nobody reserved, and is dropped.
+	 */
+	if (session->reserved && reservation_remove(store, err) != 0)
+		return -1;
+	session->reserved = false;
 	if (session->latest != 0)
 		same = store->storage->unchanged(store, &session->staging, session->latest, err);
 	if (same < 0)
@@ -229,6 +281,9 @@ void session_reclaim(struct session *session)
 	struct err err = ERR_NONE;
 	struct numbers numbers;
 
+	/* The tree that was exchanged out holds what exists once: it is there to be looked at, whatever the rules. */
+	if (session->location == LOCATION_DIRECTORY)
+		return;
 	if (command_numbers(&session->store, &numbers, &err) != 0 ||
 	    reclaim(&session->store, &rules, NULL, NULL, &err) != 0)
 		warn(session->repo->name, "not all could be reclaimed: %s", err.text);

@@ -22,6 +22,7 @@ struct session {
 	enum location_state location;
 	uint64_t latest; /* 0: nothing is published yet */
 	struct staging staging;
+	bool reserved; /* it is still as its maker left it, and reserved for him: session_keep() may leave it */
 	int staging_dir; /* the directory that was staged: its name is in the hands of whoever fills it */
 };
 #define SESSION_CLOSED                                                             \
@@ -35,8 +36,17 @@ struct session {
  */
 int session_check(const struct repo *repo, struct err *err);
 
-/* Checks LOCATION, opens and locks the store. `command` and `reserved` are store_lock()'s. */
-int session_open(struct session *session, const struct repo *repo, const char *command, bool reserved,
+enum session_use {
+	SESSION_WRITE,  /* a new tree */
+	SESSION_COMMIT, /* what `begin` reserved is published */
+	SESSION_ABORT,  /* it is dropped, whatever LOCATION is like */
+};
+
+/*
+ * Checks LOCATION (before anything is made, and again under the lock: another copy may have migrated it
+ * meanwhile), opens and locks the store. `command` is store_lock()'s.
+ */
+int session_open(struct session *session, const struct repo *repo, const char *command, enum session_use use,
 		 struct err *err);
 
 /*

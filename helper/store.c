@@ -111,6 +111,8 @@ static int layout_make(const struct store *store, dev_t device, struct err *err)
 		{ STORE_META, 0755 },      { STORE_STAGING, 0755 }, { STORE_TRASH, 0700 },
 	};
 
+	if (faccessat(store->dir, ".", W_OK, AT_EACCESS) != 0 && errno == EACCES)
+		return err_errno(err, STATUS_FAILED, store->path, "you may not write to this store");
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
 		if (layout_dir(store, dirs[i].name, dirs[i].mode, device, err) != 0)
 			return -1;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "helper/alloc.h"
 #include "helper/run.h"
@@ -16,7 +17,8 @@
 
 /*
  * Of the user's options, those that we refuse: they write elsewhere than into new files of the staging tree,
- * link to what others can write, or make rsync end well without having copied the whole.
+ * link to what others can write or to what is not the same, or make rsync end well without having copied the
+ * whole.
  */
 static const char *const refused[] = {
 	"append",
@@ -28,12 +30,16 @@ static const char *const refused[] = {
 	"daemon",
 	"dry-run",
 	"existing",
+	"files-from",
 	"help",
 	"inplace",
 	"ignore-non-existing",
 	"keep-dirlinks",
 	"link-dest",
 	"list-only",
+	"max-size",
+	"min-size",
+	"modify-window",
 	"only-write-batch",
 	"partial-dir",
 	"read-batch",
@@ -42,14 +48,38 @@ static const char *const refused[] = {
 	"remove-source-files",
 	"sender",
 	"server",
+	"size-only",
 	"temp-dir",
 	"version",
 	"write-batch",
 	"write-devices",
 };
-/* The same by letter; of the letters that take an argument, T is refused and the others end a cluster. */
-static const char refused_letters[] = "KRTVbn";
+/* The same by letter; of the letters that take an argument, @ and T are refused and the others end a cluster. */
+static const char refused_letters[] = "@KRTVbn";
 static const char letters_with_argument[] = "@BMTef";
+
+/* Options whose argument may be a word of its own. Any other bare word would be a second source. */
+static const char *const with_argument[] = {
+	"address",        "block-size",
+	"bwlimit",        "checksum-choice",
+	"checksum-seed",  "chmod",
+	"chown",          "compress-choice",
+	"compress-level", "contimeout",
+	"copy-as",        "debug",
+	"exclude",        "exclude-from",
+	"filter",         "groupmap",
+	"iconv",          "include",
+	"include-from",   "info",
+	"log-file",       "log-file-format",
+	"max-alloc",      "max-delete",
+	"out-format",     "outbuf",
+	"password-file",  "port",
+	"remote-option",  "rsh",
+	"rsync-path",     "skip-compress",
+	"sockopts",       "stop-after",
+	"stop-at",        "suffix",
+	"timeout",        "usermap",
+};
 
 static bool long_option_refused(const char *option)
 {
@@ -72,20 +102,33 @@ static bool letters_refused(const char *cluster)
 	return false;
 }
 
-/*
- * A word that does not begin with a dash is taken for the argument of the option before it. Where there is
- * none it would be a second source.
- */
+/* Is the next word the argument of this one? */
+static bool takes_next_word(const char *word)
+{
+	if (word[0] != '-')
+		return false;
+	if (word[1] != '-')
+		return strlen(word) > 1 && strcspn(word + 1, letters_with_argument) == strlen(word) - 2;
+	for (size_t i = 0; i < sizeof(with_argument) / sizeof(with_argument[0]); i++)
+		if (strcmp(word + 2, with_argument[i]) == 0)
+			return true;
+	return false;
+}
+
 static int check_options(const struct repo *repo, struct err *err)
 {
-	bool may_be_argument = false;
+	bool is_argument = false;
 
 	for (char **word = repo->sync_opts; word && *word; word++) {
 		const char *text = *word;
 		bool bad;
 
+		if (is_argument) {
+			is_argument = false;
+			continue;
+		}
 		if (text[0] != '-' || text[1] == '\0')
-			bad = !may_be_argument;
+			bad = true;
 		else if (text[1] == '-')
 			bad = text[2] == '\0' || long_option_refused(text + 2);
 		else
@@ -93,7 +136,7 @@ static int check_options(const struct repo *repo, struct err *err)
 		if (bad)
 			return err_fail(err, STATUS_USAGE, repo->name,
 					"sync-rsync-extra-opts: %s: cannot be used with snapshots", text);
-		may_be_argument = text[0] == '-' && !strchr(text, '=');
+		is_argument = takes_next_word(text);
 	}
 	return 0;
 }
@@ -140,9 +183,57 @@ static int check_uri(const struct repo *repo, struct err *err)
 			"sync-uri = %s: not an absolute path, file://, rsync://, ssh:// or HOST:PATH", uri);
 }
 
+/* The canonical path of the longest part of `path` (absolute) that is there. The caller frees it. */
+static char *existing_part(const char *path)
+{
+	char *part = alloc_copy(path), *canonical;
+
+	while (!(canonical = realpath(part, NULL))) {
+		char *slash = strrchr(part, '/');
+
+		slash[slash == part] = '\0';
+	}
+	free(part);
+	return canonical;
+}
+
+/* Is `path` the directory `dir`, or below it? Both are canonical. */
+static bool is_within(const char *path, const char *dir)
+{
+	size_t length = strcmp(dir, "/") == 0 ? 0 : strlen(dir);
+
+	return strncmp(path, dir, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+/* A source that holds the store would be copied into itself, again and again; one in the store is a snapshot. */
+static int check_place(const struct repo *repo, struct err *err)
+{
+	const char *path = local_path(repo->sync_uri), *what = NULL;
+	char *source = path ? realpath(path, NULL) : NULL;
+
+	/* Not here, or not there: rsync will say so. */
+	if (!source || !repo->store) {
+		free(source);
+		return 0;
+	}
+	char *location = realpath(repo->location, NULL), *there = existing_part(repo->store);
+	char *store = realpath(repo->store, NULL);
+	if (is_within(there, source))
+		what = "the store is in it";
+	else if (store && is_within(source, store))
+		what = "it is in the store";
+	else if (location && strcmp(source, location) == 0)
+		what = "it is the location";
+	free(source);
+	free(location);
+	free(there);
+	free(store);
+	return what ? err_fail(err, STATUS_USAGE, repo->name, "sync-uri = %s: %s", repo->sync_uri, what) : 0;
+}
+
 static int rsync_check(const struct repo *repo, struct err *err)
 {
-	return check_uri(repo, err) != 0 ? -1 : check_options(repo, err);
+	return check_uri(repo, err) != 0 || check_options(repo, err) != 0 ? -1 : check_place(repo, err);
 }
 
 /* rsync(1), EXIT VALUES: what the usual ones mean for a snapshot. */

@@ -21,6 +21,22 @@ teardown() { lib_done; }
 	repo update -- true
 }
 
+@test "whatever LOCATION and the staged tree have become" {
+	sync_version A
+	local staged
+	staged=$(repo begin)
+	mv "$staged" "$T/moved"
+	ln -s /etc "$staged"
+	sync_version B
+	[ "$(latest)" = 2 ]
+	staged=$(repo begin)
+	rm "$LOCATION"
+	echo x >"$LOCATION"
+	repo abort
+	[ ! -e "$staged" ]
+	[ "$(cat "$LOCATION")" = x ]
+}
+
 @test "a path that is not what is staged, and nothing that is" {
 	sync_version A
 	local staged

@@ -60,6 +60,31 @@ teardown() { lib_done; }
 	[ "$(cat "$LOCATION/x")" = x ]
 }
 
+@test "once its files may be shared with latest a tree that is not published is handed back to nobody" {
+	sync_version A
+	local staged
+	staged=$(repo begin)
+	echo x >"$staged/x"
+	cp "$STORE/.rcu-repo/high-water" "$T/high-water"
+	echo nonsense >"$STORE/.rcu-repo/high-water"
+	refused 1 'high-water' repo commit
+	cp "$T/high-water" "$STORE/.rcu-repo/high-water"
+	[ ! -e "$staged" ]
+	refused 1 'nothing is staged' repo commit
+	[ "$(latest)" = 1 ]
+	[ "$(version_of "$LOCATION")" = A ]
+}
+
+@test "a process that writes into the tree: it stays staged" {
+	sync_version A
+	local staged
+	staged=$(repo begin)
+	exec 7>"$staged/open"
+	refused 1 'still at work in it' repo commit 7>&-
+	exec 7>&-
+	[ "$(repo commit)" = 2 ]
+}
+
 @test "the staging directory is gone, or something else is in its place" {
 	sync_version A
 	local staged

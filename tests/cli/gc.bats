@@ -96,6 +96,30 @@ os.execve("/usr/bin/sleep", ["sleep", "1000"], {})' "$T/pid"
 	[ "$(numbers)" = "3 " ]
 }
 
+@test "without a latest that is there nothing is reclaimed" {
+	sync_version A
+	sync_version B
+	mv "$STORE/latest" "$T/latest"
+	refused 1 'nothing is reclaimed' repo gc --set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0
+	ln -s snapshots/77 "$STORE/latest"
+	refused 1 'nothing is reclaimed' repo gc --set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0
+	[ -d "$STORE/snapshots/1" ]
+	[ -d "$STORE/snapshots/2" ]
+}
+
+@test "a directory that is no store is not taken for one" {
+	mkdir -p "$STORE/snapshots/1" "$STORE/snapshots/2"
+	refused 1 'is no store' repo gc --set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0
+	[ -d "$STORE/snapshots/1" ]
+	[ ! -e "$STORE/.rcu-repo" ]
+}
+
+@test "--force N is for one REPO" {
+	two_repositories
+	rcu_repo sync
+	refused 2 'exactly one REPO' rcu_repo gc --force 1
+}
+
 @test "--force N takes a pinned one, a spare or a young one, never the latest" {
 	three_versions
 	reader "$LOCATION" -s 1

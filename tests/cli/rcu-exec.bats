@@ -141,6 +141,9 @@ cannot_pin() {
 	[[ $output == *"no-such-command: cannot be run"* ]]
 	run -127 rcu_exec -l "$LOCATION" -- "$T/none"
 	run -126 rcu_exec -l "$LOCATION" -- "$T/plain"
+	printf '#!/no/such/interpreter\n' >"$T/script"
+	chmod 755 "$T/script"
+	run -126 rcu_exec -l "$LOCATION" -- "$T/script"
 	run -126 rcu_exec -l "$LOCATION" -- "$T"
 }
 

@@ -211,6 +211,61 @@ same_tree() { [ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$1/" "$2/")"
 		--location "$LOCATION" --store "$STORE" --type rsync --uri "$SOURCE"
 }
 
+@test "a source that holds the store, or is in it, or is the location" {
+	make_version "$SOURCE" A
+	refused 2 'the store is in it' rcu_repo sync --location "$LOCATION" --store "$SOURCE/deep/store" \
+		--type rsync --uri "$SOURCE"
+	refused 2 'the store is in it' rcu_repo sync --location "$LOCATION" --store "$SOURCE" --type rsync --uri "file://$SOURCE/."
+	[ ! -e "$SOURCE/deep" ]
+	refused 2 'it is the location' repo sync --type rsync --uri "$SOURCE/../${SOURCE##*/}" --set x=y --location "$SOURCE"
+	sync_version A
+	refused 2 'it is in the store' repo sync --type rsync --uri "$LOCATION"
+	refused 2 'it is in the store' repo sync --type rsync --uri "$STORE/snapshots/1"
+	[ "$(latest)" = 1 ]
+}
+
+@test "a latest whose snapshot is gone: the next sync starts from nothing" {
+	sync_version A
+	mv "$STORE/snapshots/1" "$T/gone"
+	sync_version A
+	[ "$(latest)" = 2 ]
+	[ "$(version_of "$LOCATION")" = A ]
+}
+
+@test "the sync-user may own the store, nobody else" {
+	[ "$(id -u)" = 0 ] || skip "not root"
+	make_version "$SOURCE" A
+	mkdir -p "$STORE"
+	chown nobody "$STORE"
+	chmod 755 "$T"
+	refused 2 'owned by user' repo sync --type rsync --uri "$SOURCE"
+	repo sync --type rsync --uri "$SOURCE" --set sync-user=nobody
+	[ "$(version_of "$LOCATION")" = A ]
+	repo gc --set sync-user=nobody
+	refused 2 'no such user' repo sync --type rsync --uri "$SOURCE" --set sync-user=no-such-user
+}
+
+@test "the tree that was there before is not reclaimed by the sync that migrates" {
+	make_version "$LOCATION" B
+	echo once >"$LOCATION/once"
+	sync_version A --set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0
+	[ "$(cat "$STORE/snapshots/1/once")" = once ]
+}
+
+@test "a sync that filled the disk does not keep it full" {
+	[ "$(id -u)" = 0 ] || skip "not root"
+	mkdir "$STORE"
+	mount -t tmpfs -o size=8m,mode=755 none "$STORE" || skip "cannot mount"
+	make_version "$SOURCE" A
+	head -c 16m /dev/urandom >"$SOURCE/big"
+	local failed=0 works=0
+	refused 1 'rsync' repo sync --type rsync --uri "$SOURCE" || failed=1
+	head -c 5m /dev/urandom >"$SOURCE/big"
+	repo sync --type rsync --uri "$SOURCE" || works=1
+	umount "$STORE"
+	[ "$failed$works" = 00 ]
+}
+
 @test "an empty tree is never published" {
 	mkdir "$SOURCE"
 	refused 1 'is empty: not published' repo sync --type rsync --uri "$SOURCE"
@@ -312,6 +367,10 @@ same_tree() { [ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$1/" "$2/")"
 	make_version "$SOURCE" A
 	refused 2 'inplace: cannot be used' repo sync --type rsync --uri "$SOURCE" \
 		--set 'sync-rsync-extra-opts=--exclude=/header --inplace'
+	local option
+	for option in "-v $T" "$T" "--delete-excluded $T" "--files-from=/f" --size-only --min-size=9 --max-size=9 --modify-window=9 -@9 -n; do
+		refused 2 'cannot be used' repo sync --type rsync --uri "$SOURCE" --set "sync-rsync-extra-opts=$option"
+	done
 	[ ! -e "$STORE" ]
 	repo sync --type rsync --uri "$SOURCE" --set 'sync-rsync-extra-opts=--exclude=/header'
 	[ -e "$LOCATION/version" ]

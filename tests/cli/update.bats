@@ -113,6 +113,12 @@ teardown() { lib_done; }
 	[ "$(grep -cE '^(LD_PRELOAD|RCU_EXEC_(PINS|FDS))=' "$T/env")" = 0 ]
 }
 
+@test "descriptors that are closed are closed for nobody's files" {
+	sync_version A
+	repo update -- sh -c 'exec 5>data; echo noise >&2; echo more; echo good >&5' 0<&- 1>&- 2>&-
+	[ "$(cat "$LOCATION/data")" = good ]
+}
+
 @test "no COMMAND, no REPO" {
 	refused 2 'no COMMAND' repo update
 	refused 2 'no COMMAND' repo update --
