@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -319,27 +320,66 @@ static int excluded_check(const struct repo *repo, const struct place *place, st
 	return 0;
 }
 
+/* Either name has either kind, or is not there. */
+static void trial_clear(int dir)
+{
+	static const char *const names[] = { "a", "b" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (unlinkat(dir, names[i], AT_REMOVEDIR) != 0)
+			unlinkat(dir, names[i], 0);
+}
+
+/*
+ * A directory beside the location to try something in. Its name is always the same, so that the next one clears
+ * away what one that was killed has left; it is locked, so that two of us do not clear away each other's. -1
+ * and errno.
+ */
+static int trial_open(const struct place *place, const char *name)
+{
+	struct stat opened, named;
+
+	for (;;) {
+		if (mkdirat(place->parent, name, 0700) != 0 && errno != EEXIST)
+			return -1;
+		int dir = openat(place->parent, name, DIR_FLAGS | O_NOFOLLOW);
+		if (dir < 0 && errno == ENOENT) /* another one has just removed it */
+			continue;
+		if (dir < 0)
+			return -1;
+		const bool locked = flock(dir, LOCK_EX) == 0 && fstat(dir, &opened) == 0;
+		const int cause = errno;
+		if (locked && fstatat(place->parent, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    same_inode(&opened, &named))
+			return dir;
+		close(dir);
+		if (!locked) {
+			errno = cause;
+			return -1;
+		}
+	}
+}
+
 /* Exchanges a directory and a link beside the location, to see whether this file system can. */
 static int exchange_check(const char *location, const struct place *place, struct err *err)
 {
-	char a[SCRATCH_ROOM], b[SCRATCH_ROOM];
-	int result = 0;
+	char name[SCRATCH_ROOM];
+	int dir, result = 0;
 
-	scratch_name(a);
-	scratch_name(b);
-	if (mkdirat(place->parent, a, 0700) != 0)
+	snprintf(name, sizeof(name), ".rcu-repo-trial-%ju", (uintmax_t)geteuid());
+	dir = trial_open(place, name);
+	if (dir < 0)
 		return err_errno(err, STATUS_FAILED, location, "cannot write to %s", place->parent_path);
-	if (symlinkat("nowhere", place->parent, b) != 0)
+	trial_clear(dir);
+	if (mkdirat(dir, "a", 0700) != 0 || symlinkat("nowhere", dir, "b") != 0)
 		result = err_errno(err, STATUS_FAILED, location, "cannot write to %s", place->parent_path);
-	else if (renameat2(place->parent, a, place->parent, b, RENAME_EXCHANGE) != 0)
+	else if (renameat2(dir, "a", dir, "b", RENAME_EXCHANGE) != 0)
 		result = err_errno(err, STATUS_USAGE, location,
 				   "its file system cannot exchange a directory and a link in one step "
 				   "(renameat2 RENAME_EXCHANGE), so it cannot be migrated without a gap");
-	/* Either name has either kind now. */
-	if (unlinkat(place->parent, a, AT_REMOVEDIR) != 0)
-		unlinkat(place->parent, a, 0);
-	if (unlinkat(place->parent, b, AT_REMOVEDIR) != 0)
-		unlinkat(place->parent, b, 0);
+	trial_clear(dir);
+	unlinkat(place->parent, name, AT_REMOVEDIR);
+	close(dir);
 	return result;
 }
 

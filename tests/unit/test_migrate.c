@@ -618,6 +618,33 @@ static void test_no_exchange_no_migration(void **state)
 	fixture_free(&fixture);
 }
 
+/* Killed in the trial of an exchange, at every call: the next one leaves nothing beside the location. */
+static void test_a_killed_check_leaves_nothing_for_good(void **state)
+{
+	struct fixture fixture;
+	int status = 0, at = 0;
+
+	fixture_make(&fixture, *state, "repos/gentoo", "store");
+	make_old_tree(&fixture);
+	do {
+		pid_t pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			calls_until_death = ++at;
+			check(&fixture);
+			_exit(0);
+		}
+		at++;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(check(&fixture), LOCATION_DIRECTORY);
+		assert_int_equal(entries_beside(&fixture), 1);
+	} while (WEXITSTATUS(status) == 9);
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_true(at > 4);
+	fixture_free(&fixture);
+}
+
 /* ---- the store is on another file system ---- */
 
 static void test_another_file_system(void **state)
@@ -735,6 +762,7 @@ int main(void)
 		scratch_test(test_the_sync_user_owns_the_parent),
 		scratch_test(test_others_may_write_to_the_parent_by_now),
 		scratch_test(test_no_exchange_no_migration),
+		scratch_test(test_a_killed_check_leaves_nothing_for_good),
 		scratch_test(test_another_file_system),
 		scratch_test(test_p3_not_mounted_at_recovery),
 		scratch_test(test_a_damaged_journal_stops),
