@@ -28,7 +28,7 @@ int wrap_faccessat(int dir, const char *path, int mode, int flags)
 int wrap_mkdirat(int dir, const char *path, mode_t mode)
 {
 	MAPPED(m);
-	MAP(m, dir, path, LEAF_NOFOLLOW);
+	MAP(m, dir, path, LEAF_NAME);
 	int error = refuse_create(m.dir, m.path, true);
 	return error ? fail(error) : next()->mkdirat(m.dir, m.path, mode);
 }
@@ -36,7 +36,7 @@ int wrap_mkdirat(int dir, const char *path, mode_t mode)
 int wrap_mknodat(int dir, const char *path, mode_t mode, dev_t device)
 {
 	MAPPED(m);
-	MAP(m, dir, path, LEAF_NOFOLLOW);
+	MAP(m, dir, path, LEAF_NAME);
 	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : next()->mknodat(m.dir, m.path, mode, device);
 }
@@ -44,7 +44,7 @@ int wrap_mknodat(int dir, const char *path, mode_t mode, dev_t device)
 int wrap___xmknodat(int version, int dir, const char *path, mode_t mode, dev_t *device)
 {
 	MAPPED(m);
-	MAP(m, dir, path, LEAF_NOFOLLOW);
+	MAP(m, dir, path, LEAF_NAME);
 	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : next()->__xmknodat(version, m.dir, m.path, mode, device);
 }
@@ -52,7 +52,7 @@ int wrap___xmknodat(int version, int dir, const char *path, mode_t mode, dev_t *
 int wrap_mkfifoat(int dir, const char *path, mode_t mode)
 {
 	MAPPED(m);
-	MAP(m, dir, path, LEAF_NOFOLLOW);
+	MAP(m, dir, path, LEAF_NAME);
 	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : next()->mkfifoat(m.dir, m.path, mode);
 }
@@ -60,8 +60,9 @@ int wrap_mkfifoat(int dir, const char *path, mode_t mode)
 int wrap_unlinkat(int dir, const char *path, int flags)
 {
 	MAPPED(m);
-	MAP(m, dir, path, LEAF_NOFOLLOW);
-	int error = refuse_remove(m.dir, m.path);
+	MAP(m, dir, path, LEAF_NAME);
+	int error = flags & AT_REMOVEDIR ? refuse_remove_directory(m.dir, m.path)
+					 : refuse_remove(m.dir, m.path);
 	if (error)
 		return fail(error);
 	bool link = !(flags & AT_REMOVEDIR) && names_link(m.dir, m.path);

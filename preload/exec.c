@@ -279,10 +279,10 @@ static int spawn_name(const struct spawn *s, const char *file)
 	struct search search;
 	bool moved = false, found = false;
 
-	if (!shim_active() || search_init(&search, file) != 0)
-		return s->by_name(s->pid, file, s->actions, s->attributes, s->argv, s->envp);
 	if (strchr(file, '/'))
 		return spawn_path(s, file);
+	if (!shim_active() || search_init(&search, file) != 0)
+		return s->by_name(s->pid, file, s->actions, s->attributes, s->argv, s->envp);
 	char *candidate = __builtin_alloca(search.room);
 	while (!found && search_next(&search, candidate))
 		found = is_program(candidate, &moved);
@@ -329,19 +329,21 @@ int wrap_posix_spawnp_old(pid_t *pid, const char *file, const posix_spawn_file_a
 
 /*
  * The path is used in the child, by libc: mapped now, unless it is relative to a directory that another
- * action may change. A write that is to be refused is refused now: the action could only fail otherwise.
+ * action may change. A write that is to be refused is refused now, from where we are: the action could only
+ * fail otherwise.
  */
 int wrap_posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *actions, int fd, const char *path,
 					  int flags, mode_t mode)
 {
 	bool fresh = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
 
-	if (path[0] != '/')
-		return next()->posix_spawn_file_actions_addopen(actions, fd, path, flags, mode);
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, (flags & O_NOFOLLOW) || fresh ? LEAF_NOFOLLOW : LEAF_FOLLOW);
 	int error = refuse_open(m.dir, m.path, flags);
-	return error ? error : next()->posix_spawn_file_actions_addopen(actions, fd, m.path, flags, mode);
+	if (error)
+		return error;
+	return next()->posix_spawn_file_actions_addopen(actions, fd, path[0] == '/' ? m.path : path, flags,
+							mode);
 }
 
 int wrap_posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path)

@@ -54,13 +54,22 @@ static bool clear_has(uint64_t hash)
 	return __atomic_load_n(&clear[(hash >> 20) % CLEAR_SLOTS], __ATOMIC_RELAXED) == hash;
 }
 
-static void clear_add(uint64_t hash)
+/* How often all was forgotten. */
+static uint64_t clear_age;
+
+/* If all was forgotten since the walk began, it may have seen the old link: then nothing stays. */
+static void clear_add(uint64_t hash, uint64_t age)
 {
-	__atomic_store_n(&clear[(hash >> 20) % CLEAR_SLOTS], hash, __ATOMIC_RELAXED);
+	uint64_t *slot = &clear[(hash >> 20) % CLEAR_SLOTS];
+
+	__atomic_store_n(slot, hash, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&clear_age, __ATOMIC_SEQ_CST) != age)
+		__atomic_store_n(slot, 0, __ATOMIC_SEQ_CST);
 }
 
 void map_forget(void)
 {
+	__atomic_add_fetch(&clear_age, 1, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < CLEAR_SLOTS; i++)
 		__atomic_store_n(&clear[i], 0, __ATOMIC_RELAXED);
 	for (size_t i = 0; i < SHIM_PINS_MAX; i++)
@@ -141,7 +150,7 @@ size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf
 	if (length >= PATH_MAX)
 		return 0;
 	if (path[0] != '/') /* a mere name passes through nothing but itself */
-		return leaf == LEAF_NOFOLLOW && !strchr(path, '/') && !ends_in_entry_name(path, length)
+		return leaf != LEAF_FOLLOW && !strchr(path, '/') && !ends_in_entry_name(path, length)
 			       ? 0
 			       : room_for(length);
 	if (!clear_has(hash_text(path, directory_length(path, length))))
@@ -150,7 +159,9 @@ size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf
 		m->by_alias = __atomic_load_n(&alias_proven[pin][which], __ATOMIC_RELAXED);
 		return room_for(length);
 	}
-	if (leaf == LEAF_NOFOLLOW && path[length - 1] != '/')
+	if (leaf == LEAF_NAME && path[length - 1] == '/')
+		return room_for(length);
+	if (leaf != LEAF_FOLLOW && path[length - 1] != '/')
 		return ends_in_entry_name(path, length) ? room_for(length) : 0;
 	return path[length - 1] == '/' || !is_link(path) ? 0 : room_for(length);
 }
@@ -170,7 +181,9 @@ static bool map_by_alias(struct mapped *m, enum map_leaf leaf, char *room, size_
 
 	if (p->snapshot_length + tail >= PATH_MAX || p->snapshot_length + tail >= size)
 		return false;
-	if (leaf == LEAF_NOFOLLOW && (leaf_is_alias || ends_in_entry_name(m->path, length)))
+	if (leaf == LEAF_NAME && m->path[length - 1] == '/')
+		return false;
+	if (leaf != LEAF_FOLLOW && (leaf_is_alias || ends_in_entry_name(m->path, length)))
 		return false;
 	memcpy(room, p->snapshot, p->snapshot_length);
 	memcpy(room + p->snapshot_length, m->path + alias->length, tail + 1);
@@ -206,6 +219,8 @@ struct walk {
 	unsigned pin;    /* of the last of them */
 	bool by_alias;   /* the first of them was at the end of an alias of its pin */
 	bool entry;      /* the last component is a D/L that is not followed */
+	bool door;       /* it went through a door of procfs: what is behind it changes with the process */
+	uint64_t age;    /* of what is remembered, when the walk began */
 };
 
 enum step {
@@ -348,6 +363,7 @@ static enum step follow(struct walk *w, const struct component *c, const char *p
 	if (is_entry(w, c, &pin))
 		return pass_entry(w, c, pin, path);
 	if (is_door(w, w->room + gap)) {
+		w->door = true;
 		skip_slashes(w);
 		return STEP_ON;
 	}
@@ -355,6 +371,16 @@ static enum step follow(struct walk *w, const struct component *c, const char *p
 	memmove(w->room + w->rest, w->room + gap, (size_t)length);
 	w->end = w->room[w->rest] == '/' ? w->begin : c->parent;
 	return STEP_ON;
+}
+
+/* Is the component that was just added the last one, and not to be followed? */
+static bool is_leaf(const struct walk *w, enum map_leaf leaf)
+{
+	const char *behind = w->room + w->rest;
+
+	while (leaf == LEAF_NAME && *behind == '/')
+		behind++;
+	return leaf != LEAF_FOLLOW && *behind == '\0';
 }
 
 static enum step walk_component(struct walk *w, enum map_leaf leaf, const char *path)
@@ -391,7 +417,7 @@ static enum step walk_component(struct walk *w, enum map_leaf leaf, const char *
 		skip_slashes(w);
 		return STEP_ON;
 	}
-	if (leaf == LEAF_NOFOLLOW && w->room[w->rest] == '\0') {
+	if (is_leaf(w, leaf)) {
 		w->entry = is_entry(w, &c, &pin);
 		if (w->entry)
 			w->pin = pin;
@@ -431,12 +457,12 @@ static void remember(const struct walk *w, const char *path)
 	size_t length = strlen(path), directory = directory_length(path, length);
 	unsigned pin, which;
 
-	if (path[0] != '/' || w->room[w->rest] != '\0')
+	if (path[0] != '/' || w->room[w->rest] != '\0' || w->door)
 		return;
 	if (w->passed != 0 && !(w->passed == 1 && w->by_alias && alias_find(path, length, &pin, &which) &&
 				directory >= shim.pins[pin].alias[which].length))
 		return;
-	clear_add(hash_text(path, directory));
+	clear_add(hash_text(path, directory), w->age);
 }
 
 static void finish(struct mapped *m, struct walk *w)
@@ -456,7 +482,13 @@ static void finish(struct mapped *m, struct walk *w)
 size_t map_walk(struct mapped *m, enum map_leaf leaf, char *room, size_t size)
 {
 	size_t length = strlen(m->path);
-	struct walk w = { .dir = m->dir, .room = room, .size = size, .rest = size - 1 - length };
+	struct walk w = {
+		.dir = m->dir,
+		.room = room,
+		.size = size,
+		.rest = size - 1 - length,
+		.age = __atomic_load_n(&clear_age, __ATOMIC_SEQ_CST),
+	};
 	enum step step;
 
 	if (m->by_alias && map_by_alias(m, leaf, room, size))

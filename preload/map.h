@@ -30,13 +30,14 @@
 
 enum map_leaf {
 	LEAF_FOLLOW,   /* the call follows a last component that is a link */
-	LEAF_NOFOLLOW, /* it acts on the link itself (lstat, readlink, unlink, rename ...), or makes the name */
+	LEAF_NOFOLLOW, /* it acts on the link itself, unless a slash stands behind it (lstat, readlink) */
+	LEAF_NAME,     /* it acts on the entry, whatever stands behind it (rename, unlink, mkdir, symlink ...) */
 };
 
 enum map_kind {
 	MAP_SAME,  /* dir and path are the caller's */
 	MAP_MOVED, /* path is ours; absolute, or relative to dir as the caller's was */
-	MAP_ENTRY, /* LEAF_NOFOLLOW, and the last component is D/L itself; what it says is "snapshots/N" of pin */
+	MAP_ENTRY, /* not followed, and the last component is D/L itself; what it says is "snapshots/N" of pin */
 };
 
 struct mapped {

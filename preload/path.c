@@ -123,7 +123,7 @@ int wrap_lremovexattr(const char *path, const char *name)
 int wrap_mkdir(const char *path, mode_t mode)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
+	MAP(m, AT_FDCWD, path, LEAF_NAME);
 	int error = refuse_create(m.dir, m.path, true);
 	return error ? fail(error) : next()->mkdir(m.path, mode);
 }
@@ -131,7 +131,7 @@ int wrap_mkdir(const char *path, mode_t mode)
 int wrap_mknod(const char *path, mode_t mode, dev_t device)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
+	MAP(m, AT_FDCWD, path, LEAF_NAME);
 	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : next()->mknod(m.path, mode, device);
 }
@@ -139,7 +139,7 @@ int wrap_mknod(const char *path, mode_t mode, dev_t device)
 int wrap___xmknod(int version, const char *path, mode_t mode, dev_t *device)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
+	MAP(m, AT_FDCWD, path, LEAF_NAME);
 	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : next()->__xmknod(version, m.path, mode, device);
 }
@@ -147,7 +147,7 @@ int wrap___xmknod(int version, const char *path, mode_t mode, dev_t *device)
 int wrap_mkfifo(const char *path, mode_t mode)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
+	MAP(m, AT_FDCWD, path, LEAF_NAME);
 	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : next()->mkfifo(m.path, mode);
 }
@@ -156,7 +156,7 @@ int wrap_mkfifo(const char *path, mode_t mode)
 int wrap_unlink(const char *path)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
+	MAP(m, AT_FDCWD, path, LEAF_NAME);
 	int error = refuse_remove(m.dir, m.path);
 	if (error)
 		return fail(error);
@@ -170,8 +170,8 @@ int wrap_unlink(const char *path)
 int wrap_rmdir(const char *path)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
-	int error = refuse_remove(m.dir, m.path);
+	MAP(m, AT_FDCWD, path, LEAF_NAME);
+	int error = refuse_remove_directory(m.dir, m.path);
 	return error ? fail(error) : next()->rmdir(m.path);
 }
 
@@ -179,8 +179,8 @@ int wrap_rmdir(const char *path)
 int wrap_remove(const char *path)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
-	int error = refuse_remove(m.dir, m.path);
+	MAP(m, AT_FDCWD, path, LEAF_NAME);
+	int error = refuse_remove_directory(m.dir, m.path);
 	if (error)
 		return fail(error);
 	bool link = names_link(m.dir, m.path);

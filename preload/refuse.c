@@ -285,12 +285,32 @@ int refuse_create(int dir, const char *path, bool directory)
 	return pin_of_new(dir, path, directory) >= 0 ? EROFS : 0;
 }
 
+/* Is the entry a snapshot's root? On a read-only mount of it that is where it is mounted. */
+static bool is_root(int dir, const char *path)
+{
+	struct entry entry = entry_of(path);
+	char *name = __builtin_alloca(entry.end + 1);
+	struct stat st;
+
+	memcpy(name, path, entry.end);
+	name[entry.end] = '\0';
+	return entry.named && sys_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
+	       pin_rooted_at(&st) >= 0;
+}
+
 int refuse_remove(int dir, const char *path)
 {
 	if (is_idle(path))
 		return 0;
 	struct entry entry = entry_of(path);
 	return entry.named && pin_above(dir, path, entry.parent) >= 0 ? EROFS : 0;
+}
+
+int refuse_remove_directory(int dir, const char *path)
+{
+	int error = refuse_remove(dir, path);
+
+	return error || is_idle(path) ? error : is_root(dir, path) ? EBUSY : 0;
 }
 
 int refuse_change(int dir, const char *path, bool follow)
@@ -325,6 +345,8 @@ int refuse_rename(int from_dir, const char *from, int to_dir, const char *to)
 		return 0;
 	if (old_pin != new_pin)
 		return EXDEV;
+	if (old_pin == OUTSIDE)
+		return is_root(from_dir, from) || is_root(to_dir, to) ? EBUSY : 0;
 	return old_pin >= 0 && old.named && fresh.named ? EROFS : 0;
 }
 

@@ -33,6 +33,9 @@ int refuse_create(int dir, const char *path, bool directory);
 /* unlink and rmdir: EROFS also for a missing name. */
 int refuse_remove(int dir, const char *path);
 
+/* rmdir: the same, and EBUSY for the root of a snapshot, where such a mount would be mounted. */
+int refuse_remove_directory(int dir, const char *path);
+
 /*
  * chmod, chown, utimes, setxattr, removexattr: EROFS where the object exists. `follow`: as the call treats a
  * last link.

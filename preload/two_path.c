@@ -17,8 +17,8 @@ int wrap_rename(const char *from, const char *to)
 {
 	MAPPED(f);
 	MAPPED(t);
-	MAP(f, AT_FDCWD, from, LEAF_NOFOLLOW);
-	MAP(t, AT_FDCWD, to, LEAF_NOFOLLOW);
+	MAP(f, AT_FDCWD, from, LEAF_NAME);
+	MAP(t, AT_FDCWD, to, LEAF_NAME);
 	int error = refuse_rename(f.dir, f.path, t.dir, t.path);
 	return error ? fail(error) : moved(next()->rename(f.path, t.path));
 }
@@ -27,8 +27,8 @@ int wrap_renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
 	MAPPED(f);
 	MAPPED(t);
-	MAP(f, from_dir, from, LEAF_NOFOLLOW);
-	MAP(t, to_dir, to, LEAF_NOFOLLOW);
+	MAP(f, from_dir, from, LEAF_NAME);
+	MAP(t, to_dir, to, LEAF_NAME);
 	int error = refuse_rename(f.dir, f.path, t.dir, t.path);
 	return error ? fail(error) : moved(next()->renameat(f.dir, f.path, t.dir, t.path));
 }
@@ -37,8 +37,8 @@ int wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, u
 {
 	MAPPED(f);
 	MAPPED(t);
-	MAP(f, from_dir, from, LEAF_NOFOLLOW);
-	MAP(t, to_dir, to, LEAF_NOFOLLOW);
+	MAP(f, from_dir, from, LEAF_NAME);
+	MAP(t, to_dir, to, LEAF_NAME);
 	int error = refuse_rename(f.dir, f.path, t.dir, t.path);
 	return error ? fail(error) : moved(next()->renameat2(f.dir, f.path, t.dir, t.path, flags));
 }
@@ -48,7 +48,7 @@ int wrap_link(const char *from, const char *to)
 	MAPPED(f);
 	MAPPED(t);
 	MAP(f, AT_FDCWD, from, LEAF_NOFOLLOW);
-	MAP(t, AT_FDCWD, to, LEAF_NOFOLLOW);
+	MAP(t, AT_FDCWD, to, LEAF_NAME);
 	int error = refuse_link(f.dir, f.path, t.dir, t.path, 0);
 	return error ? fail(error) : moved(next()->link(f.path, t.path));
 }
@@ -59,7 +59,7 @@ int wrap_linkat(int from_dir, const char *from, int to_dir, const char *to, int 
 	MAPPED(f);
 	MAPPED(t);
 	MAP(f, from_dir, from, follow ? LEAF_FOLLOW : LEAF_NOFOLLOW);
-	MAP(t, to_dir, to, LEAF_NOFOLLOW);
+	MAP(t, to_dir, to, LEAF_NAME);
 	int error = refuse_link(f.dir, f.path, t.dir, t.path, flags);
 	return error ? fail(error) : moved(next()->linkat(f.dir, f.path, t.dir, t.path, flags));
 }
@@ -68,7 +68,7 @@ int wrap_linkat(int from_dir, const char *from, int to_dir, const char *to, int 
 int wrap_symlink(const char *target, const char *path)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
+	MAP(m, AT_FDCWD, path, LEAF_NAME);
 	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : moved(next()->symlink(target, m.path));
 }
@@ -76,7 +76,7 @@ int wrap_symlink(const char *target, const char *path)
 int wrap_symlinkat(const char *target, int dir, const char *path)
 {
 	MAPPED(m);
-	MAP(m, dir, path, LEAF_NOFOLLOW);
+	MAP(m, dir, path, LEAF_NAME);
 	int error = refuse_create(m.dir, m.path, false);
 	return error ? fail(error) : moved(next()->symlinkat(target, m.dir, m.path));
 }

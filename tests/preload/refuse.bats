@@ -101,6 +101,35 @@ as_nobody() {
 	chown 65534:65534 "$OUTSIDE"
 }
 
+@test "the snapshot itself is not moved or removed, whatever slashes stand behind its names" {
+	mkdir "$T/dir"
+	cat >"$T/moves.py" <<-END
+		import errno, os, sys
+		location, snapshot, beside = sys.argv[1:]
+		def tried(want, call, *arguments):
+		    try:
+		        call(*arguments)
+		        got = "done"
+		    except OSError as error:
+		        got = errno.errorcode[error.errno]
+		    if got != want:
+		        sys.exit(f"{call.__name__}{arguments}: {got}, not {want}")
+		for name in (location + "/", location + "//", snapshot, snapshot + "/"):
+		    mounted = name.startswith(snapshot)
+		    tried("EBUSY" if mounted else "ENOTDIR", os.rename, name, beside)
+		    tried("EBUSY" if mounted else "ENOTDIR", os.rename, beside + "/dir", name)
+		    tried("EBUSY" if mounted else "ENOTDIR", os.rmdir, name)
+		    tried("EEXIST", os.mkdir, name)
+		    tried("EEXIST", os.symlink, "x", name)
+		tried("EROFS", os.mkdir, location + "/new/")
+		tried("done", os.rename, beside + "/dir", beside + "/moved/")
+	END
+	RCU_EXEC_PINS=$LOCATION=$SNAPSHOT LD_PRELOAD=$RCU_EXEC_SHIM \
+		/usr/bin/python3 "$T/moves.py" "$LOCATION" "$SNAPSHOT" "$T"
+	[ -e "$SNAPSHOT/dir/file" ]
+	[ -d "$T/moved" ]
+}
+
 @test "as root, by the location" { same_as_mount path "$LOCATION"; }
 
 @test "as root, by the snapshot's own path" { same_as_mount path "$SNAPSHOT"; }

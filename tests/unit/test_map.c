@@ -339,6 +339,23 @@ static void test_procfs_doors(void **state)
 	close(in_plain);
 }
 
+/* What a door leads to changes with the process: nothing behind one is remembered. */
+static void test_doors_are_not_remembered(void **state)
+{
+	char path[64];
+	int dir = open("plain", O_PATH | O_DIRECTORY), other = open("repos", O_PATH | O_DIRECTORY);
+
+	(void)state;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/gentoo/file", dir);
+	assert_int_equal(mkdirat(dir, "gentoo", 0755), 0);
+	compare_all(AT_FDCWD, path);
+	assert_int_equal(dup2(other, dir), dir);
+	compare_all(AT_FDCWD, path);
+	close(dir);
+	close(other);
+	assert_int_equal(rmdir("plain/gentoo"), 0);
+}
+
 /* A door leads to its object also where the object's text no longer does: something was mounted over it. */
 static void test_door_is_not_its_text(void **state)
 {
@@ -473,6 +490,7 @@ int main(void)
 		cmocka_unit_test(test_absolute),
 		cmocka_unit_test(test_directory_descriptors),
 		cmocka_unit_test(test_procfs_doors),
+		cmocka_unit_test(test_doors_are_not_remembered),
 		cmocka_unit_test(test_door_is_not_its_text),
 		cmocka_unit_test(test_entry_itself),
 		cmocka_unit_test(test_canonical_text),
