@@ -311,6 +311,48 @@ int readers_find(const struct store *store, struct readers *readers, struct err 
 	return 0;
 }
 
+/*
+ * Does the process hold what is searched for? Over an exec a pin changes from a mapping to a descriptor and back;
+ * whoever was seen without a mapping and then without a descriptor, having just mapped it, still has the mapping
+ * at the third look, since an exec takes longer than these. -1 where we may not look.
+ */
+static int process_holds_any(struct process *process)
+{
+	bool looked = look_at_maps(process) && look_at_descriptors(process) && look_at_maps(process);
+
+	return process->count ? 1 : looked ? 0 : -1;
+}
+
+int readers_any(uint64_t number, const struct stat *pin, struct err *err)
+{
+	struct pin_file wanted = { .number = number, .dev = pin->st_dev, .ino = pin->st_ino };
+	struct search search = { .pins = &wanted, .pin_count = 1 };
+	DIR *proc = open_directory(AT_FDCWD, "/proc");
+	const struct dirent *entry;
+	int result = 0;
+
+	if (!proc)
+		return err_errno(err, STATUS_FAILED, "/proc", "cannot be read");
+	while (result != 1 && (entry = readdir(proc))) {
+		struct process process = { .search = &search, .pid = (pid_t)strtol(entry->d_name, NULL, 10) };
+
+		if (!isdigit((unsigned char)entry->d_name[0]) || process.pid == getpid())
+			continue;
+		process.dir = openat(dirfd(proc), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (process.dir < 0)
+			continue;
+		int holds = process_holds_any(&process);
+		if (holds != 0)
+			result = holds;
+		free(process.numbers);
+		close(process.dir);
+	}
+	closedir(proc);
+	if (result < 0)
+		err_fail(err, STATUS_FAILED, "/proc", "there are processes that we may not look into");
+	return result;
+}
+
 void readers_release(struct readers *readers)
 {
 	for (size_t i = 0; i < readers->count; i++)

@@ -2,13 +2,15 @@
 /*
  * readers.h: who pins what, from the kernel's own state: /proc/PID/maps (a mapping of pins/N at the offset N
  * * 4096) and /proc/PID/fd (a pin on its way over an exec, or kept by a program that did not load the shim).
- * No registry, so nothing to go stale. For people, not for reclaim.
+ * No registry, so nothing to go stale. For people; reclaim asks the lease, and this only where a lease does not
+ * see mappings (overlayfs).
  */
 #ifndef HELPER_READERS_H
 #define HELPER_READERS_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "helper/store.h"
@@ -29,5 +31,11 @@ struct readers {
 
 int readers_find(const struct store *store, struct readers *readers, struct err *err);
 void readers_release(struct readers *readers);
+
+/*
+ * Has another process the pin file of `number`, which `pin` is the stat of, mapped or open? 1, 0, or -1 where
+ * that cannot be said: there is a process that we may not look into. O(processes).
+ */
+int readers_any(uint64_t number, const struct stat *pin, struct err *err);
 
 #endif

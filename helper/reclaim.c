@@ -4,15 +4,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "helper/alloc.h"
 #include "helper/meta.h"
+#include "helper/readers.h"
 
 #define DAY_SECONDS (24 * 60 * 60)
 #define DEAD_NAME_ROOM (STORE_NAME_ROOM + sizeof(PIN_DEAD))
@@ -37,6 +41,12 @@
  *    stopped before the snapshot moves.
  * So after the look no reader can come to hold N, and none does. The lease is kept until the snapshot is
  * moved, though from the look on the missing name is what protects us.
+ *
+ * On overlayfs (the root of most containers) that first point does not hold: a mapping there keeps the file of the
+ * layer below open, not the overlay's own, and the lease counts only the latter. So there the lease sees who has a
+ * descriptor, over an exec or before the mapping is made, and for the mappings all processes are looked at:
+ * before the lease, since a reader that execs must find the name pins/N, and again behind the look, when no new
+ * reader can come. Processes in another pid namespace are not seen, which rcu-repo(7) says.
  *
  * If we die, the kernel drops the lease, and what is left is
  *  - before the rename: nothing.
@@ -74,6 +84,21 @@ static void sigio_restore(const struct sigaction *old)
 	sigaction(SIGIO, old, NULL);
 }
 
+/* Where a lease does not see mappings: has a process one of the pin? Anything but a clear no sets *why. */
+static bool is_mapped(int pin, uint64_t number, enum reclaim_why *why)
+{
+	struct err ignored = ERR_NONE;
+	struct statfs fs;
+	struct stat st;
+
+	if (fstatfs(pin, &fs) != 0 || fs.f_type != OVERLAYFS_SUPER_MAGIC)
+		return false;
+	int any = fstat(pin, &st) == 0 ? readers_any(number, &st, &ignored) : -1;
+	if (any != 0)
+		*why = any > 0 ? RECLAIM_PINNED : RECLAIM_UNKNOWN;
+	return any != 0;
+}
+
 /* Opens the pin file and takes the lease. A descriptor, or -1 and *why. */
 static int lease_take(const struct store *store, uint64_t number, enum reclaim_why *why)
 {
@@ -85,6 +110,10 @@ static int lease_take(const struct store *store, uint64_t number, enum reclaim_w
 	if (fd < 0) {
 		if (errno == EWOULDBLOCK)
 			*why = RECLAIM_PINNED; /* somebody else is asking: not free for the moment */
+		return -1;
+	}
+	if (is_mapped(fd, number, why)) {
+		close(fd);
 		return -1;
 	}
 	if (fcntl(fd, F_SETLEASE, F_WRLCK) == 0)
@@ -129,6 +158,8 @@ static int seize(const struct store *store, uint64_t number, enum reclaim_why *w
 		*why = RECLAIM_UNKNOWN;
 	} else if (fcntl(fd, F_GETLEASE) != F_WRLCK) {
 		*why = RECLAIM_PINNED;
+		pin_restore(store, number);
+	} else if (is_mapped(fd, number, why)) {
 		pin_restore(store, number);
 	} else {
 		return fd;

@@ -203,6 +203,17 @@ mount_tmpfs() {
 	LIB_MOUNTS+=("$1")
 }
 
+# mount_overlay DIR: an empty overlay on a tmpfs, as the root of a container is one on a disk
+mount_overlay() {
+	mount_tmpfs "$1.layers" 64m
+	mkdir -p "$1" "$1.layers/lower" "$1.layers/upper" "$1.layers/work"
+	mount -t overlay -o "lowerdir=$1.layers/lower,upperdir=$1.layers/upper,workdir=$1.layers/work" \
+		overlay "$1"
+	LIB_MOUNTS+=("$1")
+}
+
+skip_unless_overlay() { grep -qw overlay /proc/filesystems || skip "this kernel has no overlayfs"; }
+
 # mount_bind WHAT DIR
 mount_bind() {
 	mkdir -p "$2"

@@ -151,3 +151,32 @@ os.execve("/usr/bin/sleep", ["sleep", "1000"], {})' "$T/pid"
 	sync_version A
 	[ "$(latest)" = 4 ]
 }
+
+# There a lease does not see mappings (helper/reclaim.c), and processes that we may not look into would keep all
+# snapshots, so it happens in a pid namespace of its own.
+on_overlay() {
+	mount_overlay "$T/overlay"
+	STORE=$T/overlay/store
+	LOCATION=$T/overlay/location
+	three_versions
+	reader "$LOCATION" -s 1
+	gc_all
+	[ "$(numbers)" = "1 3 " ]
+	# its pin file was not taken away either: what it starts is pinned, too
+	[ -e "$STORE/.rcu-repo/pins/1" ]
+	kill "$BACKGROUND"
+	wait "$BACKGROUND" || :
+	gc_all
+	[ "$(numbers)" = "3 " ]
+}
+
+@test "a pinned snapshot on an overlay file system stays, and goes when its reader ends" {
+	skip_unless_mount
+	skip_unless_overlay
+	export T SOURCE
+	run -0 unshare --pid --fork --mount-proc bash -ec '
+		. "$RCU_SRC/tests/lib.bash"
+		. "$RCU_SRC/tests/cli/helpers.bash"
+		eval "$1"
+		on_overlay' bash "$(declare -f gc_all numbers three_versions on_overlay)"
+}
