@@ -68,11 +68,11 @@ no_junk() {
 
 sync_from() { repo sync --type rsync --uri "$1" "${@:2}"; }
 
-# The next sync succeeds, is seen, and leaves nothing.
+# The next sync succeeds, is seen, and leaves nothing. How long it took is in $LONG, in milliseconds.
 recovers() {
-	local want=$1
-	shift
-	sync_from "$T/$want" "$@" >"$T/sync.out" 2>&1 || { cat "$T/sync.out"; return 1; }
+	local want=$1 begin=${EPOCHREALTIME/./}
+	sync_from "$T/$want" >"$T/sync.out" 2>&1 || { cat "$T/sync.out"; return 1; }
+	LONG=$(((${EPOCHREALTIME/./} - begin) / 1000 + 1))
 	[ "$(whole "$LOCATION")" = "$want" ] || { echo "after the next sync: $(whole "$LOCATION"), not $want"; return 1; }
 	sound && no_junk
 }
@@ -84,9 +84,9 @@ milliseconds() {
 	echo $(((${EPOCHREALTIME/./} - begin) / 1000 + 1))
 }
 
-# A random moment within so many milliseconds and a little beyond, as seconds for timeout(1)
+# A random moment within so many milliseconds and somewhat beyond, as seconds for timeout(1)
 moment() {
-	local micro=$(((RANDOM * 32768 + RANDOM) % ($1 * 1100)))
+	local micro=$(((RANDOM * 32768 + RANDOM) % ($1 * 1400)))
 	printf '%d.%06d' $((micro / 1000000)) $((micro % 1000000))
 }
 
