@@ -182,6 +182,11 @@ os.system("""printf "%s\\n" "it'"'"'s" '"'"'a "b" $c'"'"' > /dev/stdout; exit 3"
 
 # --- the lease: what gc asks ---
 
+# On overlayfs a lease does not count mappings (rcu-repo(7)); there reclaim asks /proc as well, which gc.bats tests.
+skip_on_overlay() {
+	[ "$(stat -f -c %T "$T")" != overlayfs ] || skip "a lease on overlayfs does not count mappings"
+}
+
 free_to_reclaim() {
 	/usr/bin/python3 -c '
 import fcntl, os, sys
@@ -193,6 +198,7 @@ except BlockingIOError:
 }
 
 @test "who closes all, forks, drops its environment and sleeps still holds its pin, until it dies" {
+	skip_on_overlay
 	free_to_reclaim
 	pid=$(pinned "$PROBE" daemon /bin/sleep 1000)
 	LIB_JOBS+=("$pid")
@@ -205,6 +211,7 @@ except BlockingIOError:
 }
 
 @test "over an exec there is no moment without the pin" {
+	skip_on_overlay
 	background pinned sh -c ': >"$1"; until [ -e "$2" ]; do sleep 0.01; done; shift 2; exec "$@"' sh \
 		"$T/held" "$T/asking" "$PROBE" again 300 "$LOCATION/version" >"$T/seen"
 	reader=$BACKGROUND
@@ -255,6 +262,7 @@ while not os.path.exists(sys.argv[3]):
 }
 
 @test "a spawned program whose parent has ended holds the pin" {
+	skip_on_overlay
 	pid=$(pinned /usr/bin/python3 -c '
 import os
 close = [(os.POSIX_SPAWN_CLOSE, fd) for fd in (0, 1, 2)]
