@@ -13,6 +13,19 @@ teardown() { lib_done; }
 # symbol@@version of each row, sorted
 rows() { awk -F '[(,] *' '/^CALL\(/ { print $4 $5 $6 }' "$RCU_SRC/preload/calls.def" | sort; }
 
+# the symbols of the rows of excused.def that begin with KIND: listed EXCUSED|MISSING
+listed() {
+	awk -v kind="^$1\\(" '$0 ~ kind { sub(/^[^"]*"[^"]*", /, ""); sub(/\)$/, ""); gsub(/ /, "\n"); print }' \
+		"$RCU_SRC/preload/excused.def" | sort
+}
+
+this_libc() { ldd /bin/sh | awk '$1 == "libc.so.6" { print $3 }'; }
+
+# What programs can be linked to: functions; a symbol of version GLIBC_PRIVATE is for libc's own parts.
+functions() {
+	nm -D --defined-only "$1" | awk '$2 ~ /[TWi]/ && $3 !~ /@+GLIBC_PRIVATE$/ { sub(/@.*/, "", $3); print $3 }' | sort -u
+}
+
 defined() { nm -D --defined-only "$1" | awk '$2 != "A" { print $3 }' | sort; }
 
 @test "the shim exports calls.def, with libc's versions, and one symbol of its own" {
@@ -24,7 +37,7 @@ defined() { nm -D --defined-only "$1" | awk '$2 != "A" { print $3 }' | sort; }
 
 @test "every row of calls.def is in this libc, with that version, and the default where the row says so" {
 	local libc
-	libc=$(ldd /bin/sh | awk '$1 == "libc.so.6" { print $3 }')
+	libc=$(this_libc)
 	[ -r "$libc" ] || skip "no libc.so.6 found here: $libc"
 	defined "$libc" | sort -u >"$T/libc"
 	# what this libc is too old for is listed, not hidden
@@ -42,11 +55,42 @@ defined() { nm -D --defined-only "$1" | awk '$2 != "A" { print $3 }' | sort; }
 
 @test "every version of a wrapped symbol that this libc exports is wrapped" {
 	local libc
-	libc=$(ldd /bin/sh | awk '$1 == "libc.so.6" { print $3 }')
+	libc=$(this_libc)
 	[ -r "$libc" ] || skip "no libc.so.6 found here: $libc"
 	defined "$libc" | grep -v '@.*PRIVATE' | sort -u >"$T/libc"
 	rows | sed 's/@.*//' | sort -u | while read -r symbol; do grep -E "^$symbol@" "$T/libc"; done | sort >"$T/all"
 	rows | diff - "$T/all"
+}
+
+# judged LIBC: each function is in one of the lists, and in no more than one
+judged() {
+	functions "$1" >"$T/functions"
+	[ "$(wc -l <"$T/functions")" -gt 1500 ]
+	comm -12 "$T/wrapped" "$T/functions" >"$T/in-wrapped"
+	comm -12 "$T/excused" "$T/functions" >"$T/in-excused"
+	comm -12 "$T/missing" "$T/functions" >"$T/in-missing"
+	echo "# $1: $(sort -u "$T"/in-* | wc -l) symbols name files, start programs or close descriptors:" \
+		"$(wc -l <"$T/in-wrapped") wrapped, $(wc -l <"$T/in-excused") excused, $(wc -l <"$T/in-missing") missing" >&3
+	sort -u "$T/wrapped" "$T/excused" "$T/missing" "$T/no-path" | comm -13 - "$T/functions" >"$T/unknown"
+	sed 's/^/in no list: /' "$T/unknown"
+	[ ! -s "$T/unknown" ]
+}
+
+@test "every function that this libc exports is wrapped, excused, or takes no path" {
+	local libc
+	rows | sed 's/@.*//' | sort -u >"$T/wrapped"
+	listed EXCUSED >"$T/excused"
+	listed MISSING >"$T/missing"
+	grep -v '^#' "$RCU_SRC/tests/contract/no-path.list" | tr ' ' '\n' | sort >"$T/no-path"
+	[ -z "$(sort -m "$T/wrapped" "$T/excused" "$T/missing" "$T/no-path" | uniq -d | tee /dev/stderr)" ]
+	for libc in "$(this_libc)" /lib32/libc.so.6; do
+		if [ -r "$libc" ]; then judged "$libc"; fi
+	done
+}
+
+@test "each row of excused.def is one line, and has a reason" {
+	[ "$(grep -cE '^(EXCUSED|MISSING)\("[^"]{10,}", [A-Za-z0-9_ ]+\)$' "$RCU_SRC/preload/excused.def")" \
+		= "$(grep -cE '^[A-Z]+\(' "$RCU_SRC/preload/excused.def")" ]
 }
 
 @test "the shim imports almost nothing, and nothing that a libc must have but errno" {
