@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "helper/alloc.h"
 #include "helper/command.h"
@@ -23,7 +26,12 @@ static int commit_locked(const struct options *options, struct session *session,
 		return -1;
 	}
 	session_tell(session, number, changed);
-	printf("%ju\n", (uintmax_t)number);
+	/*
+	 * Not by way of stdio: that the number cannot be written is no reason to say at the end that all is as before.
+	 */
+	if (dprintf(STDOUT_FILENO, "%ju\n", (uintmax_t)number) < 0)
+		warn(session->repo->name, "snapshot %ju is the latest, but stdout cannot be written: %s",
+		     (uintmax_t)number, strerror(errno));
 	session_finish(session);
 	return 0;
 }

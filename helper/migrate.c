@@ -378,7 +378,9 @@ static int exchange_check(const char *location, const struct place *place, struc
 				   "its file system cannot exchange a directory and a link in one step "
 				   "(renameat2 RENAME_EXCHANGE), so it cannot be migrated without a gap");
 	trial_clear(dir);
-	unlinkat(place->parent, name, AT_REMOVEDIR);
+	if (unlinkat(place->parent, name, AT_REMOVEDIR) != 0 && result == 0)
+		result = err_errno(err, STATUS_FAILED, location, "%s/%s cannot be removed",
+				   place->parent_path, name);
 	close(dir);
 	return result;
 }
@@ -653,7 +655,7 @@ static int old_tree_keep(struct store *store, const struct place *place, const s
 	return store_sync_dir(store, STORE_SNAPSHOTS, err);
 }
 
-/* Steps 2 and 3. */
+/* Steps 2 and 3. 1: exchanged, but not known to be on disk. */
 static int exchange(const struct store *store, const struct place *place, const struct journal *journal,
 		    struct err *err)
 {
@@ -671,14 +673,31 @@ static int exchange(const struct store *store, const struct place *place, const 
 		journal_remove(store, &ignored);
 		return -1;
 	}
-	return fsync(place->parent) == 0 ? 0 : err_errno(err, STATUS_FAILED, place->parent_path, "fsync");
+	if (fsync(place->parent) == 0)
+		return 0;
+	err_errno(err, STATUS_FAILED, place->parent_path, "fsync");
+	return 1;
+}
+
+/* Steps 2 to 5. From the exchange on there is no way back: what fails then is 1, and left to migrate_recover(). */
+static int exchange_and_keep(struct store *store, const struct place *place, const struct journal *journal,
+			     char **beside, struct err *err)
+{
+	struct err late = ERR_NONE;
+	int result = exchange(store, place, journal, err);
+
+	if (result != 0)
+		return result;
+	if (old_tree_keep(store, place, journal, beside, err) != 0 || journal_remove(store, err) != 0)
+		return 1;
+	meta_settle(store, &late); /* where this fails, the next store_lock() does it */
+	return 0;
 }
 
 static int directory_finish(struct store *store, const struct repo *repo, char **beside, struct err *err)
 {
 	struct journal journal;
 	struct place place = { .parent = -1 };
-	struct err late = ERR_NONE;
 	struct stat st;
 	int result = journal_read(store, &journal, err);
 
@@ -692,13 +711,7 @@ static int directory_finish(struct store *store, const struct repo *repo, char *
 	    (fstatat(place.parent, place.name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode)))
 		result = err_fail(err, STATUS_FAILED, repo->location, "is no directory any more");
 	if (result == 0)
-		result = exchange(store, &place, &journal, err);
-	if (result == 0)
-		result = old_tree_keep(store, &place, &journal, beside, err);
-	if (result == 0)
-		result = journal_remove(store, err);
-	if (result == 0) /* where this fails, the next store_lock() does it */
-		meta_settle(store, &late);
+		result = exchange_and_keep(store, &place, &journal, beside, err);
 	place_release(&place);
 	free(journal.location);
 	return result;
@@ -724,10 +737,12 @@ static int absent_finish(const struct store *store, const struct repo *repo, str
 		char *text = link_text(store);
 		result = symlinkat(text, place.parent, place.name);
 		free(text);
-		if (result == 0 && store->durable)
-			result = fsync(place.parent);
-		if (result != 0)
+		if (result != 0) {
 			err_errno(err, STATUS_FAILED, repo->location, "cannot be made a link");
+		} else if (store->durable && fsync(place.parent) != 0) {
+			err_errno(err, STATUS_FAILED, place.parent_path, "fsync");
+			result = 1;
+		}
 	}
 	place_release(&place);
 	return result;

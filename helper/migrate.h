@@ -43,6 +43,10 @@ int migrate_prepare(struct store *store, const struct repo *repo, enum location_
  * it is on another file system than the store it stays beside the location, and *beside is its path, for a
  * note (the caller frees it; NULL otherwise). Safe to call when there is nothing to do. The way to the
  * location is judged by trust_path() once more, with the sync-user: STATUS_USAGE where it is not good now.
+ *
+ * -1: the location is as it was. 1: it is the link now, and what comes behind that failed, for which *err says
+ * why: it may be as it was after a loss of power, or the old tree is still beside it; the next store_lock() ends
+ * what is open. 0: all is done.
  */
 int migrate_finish(struct store *store, const struct repo *repo, enum location_state state, char **beside,
 		   struct err *err);

@@ -39,8 +39,9 @@
  *  9 STORE is on disk: published for good. Leaves the same as 8.
  *  10 The old one's meta says retired. Done.
  *
- * A failure up to 7 is reported and latest is as before. 8 and 9 are publish_swap(). A failure in 10 is none:
- * the next store_lock() does it.
+ * A failure up to 8 is reported and latest is as before. 7 to 9 are publish_swap(). A failure in 9 is
+ * PUBLISH_UNSURE: published, and whether for good nobody can say. A failure in 10 is none: the next
+ * store_lock() does it.
  */
 
 /* Steps 2 to 4, again where somebody took the number meanwhile. */
@@ -64,22 +65,34 @@ static int take_number(struct store *store, const struct staging *staging, uint6
 	}
 }
 
-int publish(struct store *store, const struct staging *staging, uint64_t *number, struct err *err)
+enum publish_result publish(struct store *store, const struct staging *staging, uint64_t *number,
+			    struct err *err)
 {
 	struct err late = ERR_NONE;
 
-	if (store->durable && store->storage->settle(store, staging, err) != 0)
-		return -1;
-	if (take_number(store, staging, number, err) != 0)
-		return -1;
-	if (store_sync_dir(store, STORE_SNAPSHOTS, err) != 0 || store_make_pins(store, err) != 0 ||
-	    publish_swap(store, *number, err) != 0)
-		return -1;
-	meta_settle(store, &late);
-	return 0;
+	if ((store->durable && store->storage->settle(store, staging, err) != 0) ||
+	    take_number(store, staging, number, err) != 0 ||
+	    store_sync_dir(store, STORE_SNAPSHOTS, err) != 0 || store_make_pins(store, err) != 0)
+		return PUBLISH_FAILED;
+	const enum publish_result result = publish_swap(store, *number, err);
+	if (result != PUBLISH_FAILED)
+		meta_settle(store, &late);
+	return result;
 }
 
-int publish_swap(struct store *store, uint64_t number, struct err *err)
+/* Step 7: latest.new, and who has it in the end owns it. */
+static int make_link(const struct store *store, const char *target)
+{
+	if (unlinkat(store->dir, LATEST_NEW, 0) != 0 && errno != ENOENT)
+		return -1;
+	if (symlinkat(target, store->dir, LATEST_NEW) != 0)
+		return -1;
+	if (geteuid() != 0 || store->uid == 0)
+		return 0;
+	return fchownat(store->dir, LATEST_NEW, store->uid, store->gid, AT_SYMLINK_NOFOLLOW);
+}
+
+enum publish_result publish_swap(struct store *store, uint64_t number, struct err *err)
 {
 	char target[STORE_NAME_ROOM];
 	struct stat st;
@@ -89,14 +102,9 @@ int publish_swap(struct store *store, uint64_t number, struct err *err)
 		return err_errno(err, STATUS_FAILED, store->path, "%s", target);
 	if (!S_ISDIR(st.st_mode))
 		return err_fail(err, STATUS_FAILED, store->path, "%s is no snapshot", target);
-	if (unlinkat(store->dir, LATEST_NEW, 0) != 0 && errno != ENOENT)
-		return err_errno(err, STATUS_FAILED, store->path, LATEST_NEW);
-	if (symlinkat(target, store->dir, LATEST_NEW) != 0)
-		return err_errno(err, STATUS_FAILED, store->path, LATEST_NEW);
-	if (geteuid() == 0 && store->uid != 0 &&
-	    fchownat(store->dir, LATEST_NEW, store->uid, store->gid, AT_SYMLINK_NOFOLLOW) != 0)
+	if (make_link(store, target) != 0)
 		return err_errno(err, STATUS_FAILED, store->path, LATEST_NEW);
 	if (renameat(store->dir, LATEST_NEW, store->dir, STORE_LATEST) != 0)
 		return err_errno(err, STATUS_FAILED, store->path, STORE_LATEST);
-	return store_sync_dir(store, ".", err);
+	return store_sync_dir(store, ".", err) == 0 ? PUBLISH_DONE : PUBLISH_UNSURE;
 }

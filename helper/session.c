@@ -208,6 +208,28 @@ char *session_base(const struct session *session)
 	return session->location == LOCATION_DIRECTORY ? alloc_copy(session->repo->location) : NULL;
 }
 
+/* Readers see the new version, and then something failed: there is no way back, and no reason to say 1. */
+static void tell_unsure(struct session *session, struct err *err)
+{
+	warn(session->repo->name, "the new version is published, but: %s", err->text);
+	err_clear(err);
+	session->unsure = true;
+}
+
+static int publish_staged(struct session *session, uint64_t *number, struct err *err)
+{
+	switch (publish(&session->store, &session->staging, number, err)) {
+	case PUBLISH_FAILED:
+		return -1;
+	case PUBLISH_UNSURE:
+		tell_unsure(session, err);
+		break;
+	case PUBLISH_DONE:
+		break;
+	}
+	return 0;
+}
+
 static int link_location(struct session *session, struct err *err)
 {
 	char *beside = NULL;
@@ -217,7 +239,9 @@ static int link_location(struct session *session, struct err *err)
 		note(session->repo->name, "the tree that was there is on another file system: it stays as %s",
 		     beside);
 	free(beside);
-	return result;
+	if (result > 0)
+		tell_unsure(session, err);
+	return result < 0 ? -1 : 0;
 }
 
 int session_publish(struct session *session, enum occupants_of occupants, uint64_t *number, bool *changed,
@@ -247,7 +271,7 @@ int session_publish(struct session *session, enum occupants_of occupants, uint64
 	*changed = same == 0;
 	*number = session->latest;
 	if (migrate_prepare(store, session->repo, session->location, err) != 0 ||
-	    (*changed && publish(store, &session->staging, number, err) != 0) ||
+	    (*changed && publish_staged(session, number, err) != 0) ||
 	    (!*changed && session_drop(session, err) != 0))
 		return -1;
 	staging_let_go(session);
@@ -281,8 +305,9 @@ void session_reclaim(struct session *session)
 	struct err err = ERR_NONE;
 	struct numbers numbers;
 
-	/* The tree that was exchanged out holds what exists once: it is there to be looked at, whatever the rules. */
-	if (session->location == LOCATION_DIRECTORY)
+	/* The tree that was exchanged out holds what exists once: it is there to be looked at, whatever the rules.
+	 * After an unsure publish the version before this one may come back: it must be there then. */
+	if (session->location == LOCATION_DIRECTORY || session->unsure)
 		return;
 	if (command_numbers(&session->store, &numbers, &err) != 0 ||
 	    reclaim(&session->store, &rules, NULL, NULL, &err) != 0)

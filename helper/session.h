@@ -23,6 +23,7 @@ struct session {
 	uint64_t latest; /* 0: nothing is published yet */
 	struct staging staging;
 	bool reserved; /* it is still as its maker left it, and reserved for him: session_keep() may leave it */
+	bool unsure; /* it is published, and may not be after a loss of power: session_reclaim() takes nothing */
 	int staging_dir; /* the directory that was staged: its name is in the hands of whoever fills it */
 };
 #define SESSION_CLOSED                                                             \
@@ -65,6 +66,9 @@ char *session_base(const struct session *session);
  * Publishes what is staged, unless nothing changed, and makes LOCATION lead to it. *number is the snapshot
  * that readers get now, *changed whether it is new. An empty tree is never published (P26), nor one that is
  * not the directory that was staged, nor one that a process is still at work in (`occupants` says what counts).
+ *
+ * -1: readers of LOCATION see what they saw before. What fails when they see the new version already is a
+ * warning, and done here (publish.h, migrate.h); the result is 0.
  */
 int session_publish(struct session *session, enum occupants_of occupants, uint64_t *number, bool *changed,
 		    struct err *err);

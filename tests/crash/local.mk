@@ -3,6 +3,7 @@
 #   CRASH_RUNS=300 CRASH_POINTS=0 make check TESTS='tests/crash/kill9.bats tests/crash/points.bats'
 CRASH_TESTS = \
 	tests/crash/disk.bats \
+	tests/crash/errors.bats \
 	tests/crash/kill9.bats \
 	tests/crash/outlive.bats \
 	tests/crash/points.bats
