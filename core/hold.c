@@ -52,18 +52,60 @@ int hold_map(int fd, uint64_t number)
 	return sys_failed(address) ? (int)address : 0;
 }
 
-int hold_pass(int fd)
+static int move(int fd, int command)
 {
-	int copy = sys_fcntl(fd, F_DUPFD, PASS_FROM);
+	int copy = sys_fcntl(fd, command, PASS_FROM);
 
 	if (copy == -EINVAL || copy == -EMFILE)
-		copy = sys_fcntl(fd, F_DUPFD, 3);
+		copy = sys_fcntl(fd, command, 3);
 	sys_close(fd);
 	return copy;
+}
+
+int hold_pass(int fd)
+{
+	return move(fd, F_DUPFD);
+}
+
+int hold_keep(int fd)
+{
+	return move(fd, F_DUPFD_CLOEXEC);
 }
 
 void hold_drop(int fd)
 {
 	if (fd >= 0)
 		sys_close(fd);
+}
+
+static int identify(struct file_id *id, int dir, const char *name, int flags)
+{
+	struct stat st;
+	int error = sys_fstatat(dir, name, &st, flags);
+
+	if (error == 0)
+		*id = (struct file_id){ st.st_dev, st.st_ino };
+	return error;
+}
+
+int hold_identify(struct handover *handover, int store, uint64_t number)
+{
+	char name[STORE_NAME_ROOM];
+	int error = identify(&handover->store, store, "", AT_EMPTY_PATH);
+
+	snapshot_name(number, name);
+	if (error == 0)
+		error = identify(&handover->root, store, name, AT_SYMLINK_NOFOLLOW);
+	pin_name(number, name);
+	if (error == 0)
+		error = identify(&handover->pin, store, name, AT_SYMLINK_NOFOLLOW);
+	return error;
+}
+
+bool hold_is_pin(const struct handover *handover, int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && sys_fstat(fd, &st) == 0 && st.st_dev == handover->pin.device &&
+	       st.st_ino == handover->pin.inode;
 }

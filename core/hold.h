@@ -27,7 +27,10 @@
 #ifndef CORE_HOLD_H
 #define CORE_HOLD_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "core/handover.h"
 
 /*
  * Opens and checks the pin of `number` in the store whose directory is `store` (any descriptor of it, O_PATH
@@ -52,7 +55,19 @@ int hold_map(int fd, uint64_t number);
  */
 int hold_pass(int fd);
 
-/* Closes a descriptor from hold_take() or hold_pass(); -1 is nothing. */
+/* The same, but the copy does not survive an exec: for a pin that cannot be taken anew. */
+int hold_keep(int fd);
+
+/*
+ * Sets the three identities of `handover` by looking from the store's directory. 0, or -errno of the first
+ * that cannot be told; `fd` and `far` stay as they are.
+ */
+int hold_identify(struct handover *handover, int store, uint64_t number);
+
+/* Is this descriptor, if it is one, of the file that `handover` says is the pin's? */
+bool hold_is_pin(const struct handover *handover, int fd);
+
+/* Closes a descriptor from hold_take(), hold_pass() or hold_keep(); -1 is nothing. */
 void hold_drop(int fd);
 
 #endif

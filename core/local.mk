@@ -2,6 +2,7 @@
 # What launcher, shim and helper must agree on.  Built twice: as it is for the programs, and freestanding for the shim.
 CORE_SOURCES = \
 	core/elf_kind.c core/elf_kind.h \
+	core/handover.c core/handover.h \
 	core/hold.c core/hold.h \
 	core/names.c core/names.h \
 	core/pin_text.c core/pin_text.h \

@@ -33,9 +33,7 @@
 
 /* The environment that a pinned program carries (rcu-exec(1), ENVIRONMENT). */
 #define ENV_PINS "RCU_EXEC_PINS" /* location=snapshot-path, one a line; core/pin_text.h */
-#define ENV_FDS                                                                                        \
-	"RCU_EXEC_FDS" /* the descriptors that carry the pins over one exec: 100,-,101 in the order of \
-			  ENV_PINS; - for none */
+#define ENV_FDS "RCU_EXEC_FDS"	 /* the descriptors that carry the pins over one exec; core/handover.h */
 #define ENV_STRICT "RCU_EXEC_STRICT" /* 1 under --strict */
 
 /*

@@ -16,11 +16,13 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/handover.h"
 #include "core/hold.h"
 #include "core/names.h"
 #include "core/pin_text.h"
@@ -192,35 +194,64 @@ static int check_command(const struct launch *launch, struct err *err)
 	return result;
 }
 
+/* 0 or -errno. */
+static int identify(const struct pin *pin, struct handover *handover)
+{
+	size_t length = 0;
+	uint64_t number = 0;
+
+	snapshot_path_split(pin->snapshot, &length, &number);
+	char *path = alloc_printf("%.*s", (int)length, pin->snapshot);
+	int store = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int error = store < 0 ? -errno : hold_identify(handover, store, number);
+	if (store >= 0)
+		close(store);
+	free(path);
+	return error;
+}
+
+/* Writes the pin's entry of RCU_EXEC_FDS, and makes its descriptor one that survives the exec. */
+static int pass_pin(struct pin *pin, char *entry, struct err *err)
+{
+	struct handover passed = { .fd = -1 };
+
+	if (pin->fd >= 0) {
+		int error = identify(pin, &passed);
+
+		passed.fd = hold_pass(pin->fd);
+		pin->fd = passed.fd < 0 ? -1 : passed.fd;
+		if (error != 0 || passed.fd < 0) {
+			errno = error != 0 ? -error : -passed.fd;
+			return err_errno(err, STATUS_CANNOT_PIN, pin->location,
+					 "the pin cannot be handed on");
+		}
+	}
+	handover_format(&passed, entry);
+	return 0;
+}
+
 /* RCU_EXEC_PINS and RCU_EXEC_FDS, and with them the pins go over to descriptors that survive the exec. */
 static int pass_pins(struct launch *launch, struct err *err)
 {
 	struct pinning *pinning = &launch->pinning;
 	size_t room = 1, used = 0;
-	char *text, *fds = alloc_copy("");
+	char *text, *fds, *fds_end;
 
 	for (size_t i = 0; i < pinning->count; i++)
 		room += 3 * (strlen(pinning->pins[i].location) + strlen(pinning->pins[i].snapshot)) + 3;
 	text = alloc_grow(NULL, room, 1);
 	text[0] = '\0';
+	fds_end = fds = alloc_grow(NULL, pinning->count * HANDOVER_ROOM + 1, 1);
 	for (size_t i = 0; i < pinning->count; i++) {
-		struct pin *pin = &pinning->pins[i];
-		const int passed = pin->fd < 0 ? -1 : hold_pass(pin->fd);
-		const bool lost = pin->fd >= 0 && passed < 0;
-
-		pin->fd = passed < 0 ? -1 : passed;
-		if (lost) {
-			errno = -passed;
+		if (pass_pin(&pinning->pins[i], fds_end, err) != 0) {
 			free(text);
 			free(fds);
-			return err_errno(err, STATUS_CANNOT_PIN, pin->location,
-					 "the pin cannot be handed on");
+			return -1;
 		}
-		pin_text_append(text, room, &used, pin->location, pin->snapshot);
-		char *longer = passed < 0 ? alloc_printf("%s%s-", fds, i ? "," : "")
-					  : alloc_printf("%s%s%d", fds, i ? "," : "", passed);
-		free(fds);
-		fds = longer;
+		fds_end += strlen(fds_end);
+		if (i + 1 < pinning->count)
+			*fds_end++ = ',';
+		pin_text_append(text, room, &used, pinning->pins[i].location, pinning->pins[i].snapshot);
 	}
 	setenv(ENV_PINS, text, 1);
 	if (pinning->count)

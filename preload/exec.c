@@ -35,19 +35,19 @@
 	} while (0)
 
 /* The environment is ready: one attempt. */
-static int attempt(const char *path, char *const argv[], char *const envp[])
+static int attempt(const char *path, char *const argv[], const struct exec_env *e)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	if (!exec_pinnable(AT_FDCWD, m.path, 0))
+	if (!exec_pinnable(e, AT_FDCWD, m.path, 0))
 		return fail(EPERM);
-	return next()->execve(m.path, argv, envp);
+	return next()->execve(m.path, argv, e->envp);
 }
 
 static int run(const char *path, char *const argv[], char *const envp[])
 {
 	EXEC_ENV(e, envp);
-	return attempt(path, argv, e.envp);
+	return attempt(path, argv, &e);
 }
 
 int wrap_execve(const char *path, char *const argv[], char *const envp[])
@@ -86,7 +86,7 @@ int wrap_execle(const char *path, const char *argument, ...)
 int wrap_fexecve(int fd, char *const argv[], char *const envp[])
 {
 	EXEC_ENV(e, envp);
-	if (!exec_pinnable(fd, "", AT_EMPTY_PATH))
+	if (!exec_pinnable(&e, fd, "", AT_EMPTY_PATH))
 		return fail(EPERM);
 	return next()->fexecve(fd, argv, e.envp);
 }
@@ -96,7 +96,7 @@ int wrap_execveat(int dir, const char *path, char *const argv[], char *const env
 	EXEC_ENV(e, envp);
 	MAPPED(m);
 	MAP(m, dir, path, flags & AT_SYMLINK_NOFOLLOW ? LEAF_NOFOLLOW : LEAF_FOLLOW);
-	if (!exec_pinnable(m.dir, m.path, flags))
+	if (!exec_pinnable(&e, m.dir, m.path, flags))
 		return fail(EPERM);
 	return next()->execveat(m.dir, m.path, argv, e.envp, flags);
 }
@@ -159,10 +159,10 @@ static bool search_next(struct search *s, char *to)
 }
 
 /* A file that is neither a program nor begins with #! is the shell's. */
-static int attempt_or_shell(const char *path, char *const argv[], char *const envp[])
+static int attempt_or_shell(const char *path, char *const argv[], const struct exec_env *e)
 {
 	size_t count = 0;
-	int result = attempt(path, argv, envp);
+	int result = attempt(path, argv, e);
 
 	if (errno != ENOEXEC)
 		return result;
@@ -174,7 +174,7 @@ static int attempt_or_shell(const char *path, char *const argv[], char *const en
 	shell[2] = NULL;
 	for (size_t i = 1; i <= count; i++)
 		shell[i + 1] = argv[i];
-	return attempt(_PATH_BSHELL, shell, envp);
+	return attempt(_PATH_BSHELL, shell, e);
 }
 
 /* The candidate is not there, or not for us: another may be. */
@@ -191,13 +191,13 @@ static int run_by_name(const char *file, char *const argv[], char *const envp[])
 
 	EXEC_ENV(e, envp);
 	if (strchr(file, '/'))
-		return attempt_or_shell(file, argv, e.envp);
+		return attempt_or_shell(file, argv, &e);
 	int error = search_init(&s, file);
 	if (error)
 		return fail(error);
 	char *candidate = __builtin_alloca(s.room);
 	while (search_next(&s, candidate)) {
-		attempt_or_shell(candidate, argv, e.envp);
+		attempt_or_shell(candidate, argv, &e);
 		if (!goes_on(errno))
 			return -1;
 		denied = denied || errno == EACCES;
@@ -254,7 +254,7 @@ static int spawn_path(const struct spawn *s, const char *path)
 	MAPPED(m);
 	MAP(m, AT_FDCWD, s->actions && path[0] != '/' ? NULL : path, LEAF_FOLLOW);
 	const char *program = m.path ? m.path : path;
-	if (!exec_pinnable(AT_FDCWD, program, 0))
+	if (!exec_pinnable(&e, AT_FDCWD, program, 0))
 		return EPERM;
 	return s->by_path(s->pid, program, s->actions, s->attributes, s->argv, e.envp);
 }
@@ -288,9 +288,9 @@ static int spawn_name(const struct spawn *s, const char *file)
 		found = is_program(candidate, &moved);
 	if (found && moved)
 		return spawn_path(s, candidate);
-	if (found && !exec_pinnable(AT_FDCWD, candidate, 0))
-		return EPERM;
 	EXEC_ENV(e, s->envp);
+	if (found && !exec_pinnable(&e, AT_FDCWD, candidate, 0))
+		return EPERM;
 	return s->by_name(s->pid, file, s->actions, s->attributes, s->argv, e.envp);
 }
 
@@ -373,25 +373,31 @@ int wrap_posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *action
 		}                                            \
 	} while (0)
 
-/* The caller waits and holds the pin, until the shell has taken it by its number. */
+/*
+ * Descriptors that the shell gets without knowing of them hold the pin until it has taken it by its number
+ * (exec_pins_sweep()): after popen(3) the caller may end at once.
+ */
 int wrap_system(const char *command)
 {
 	const char *text;
 
 	SHELL_COMMAND(text, command);
+	EXEC_PINS(pins);
+	if (command && !exec_shell_pinnable(&pins))
+		return fail(EPERM);
 	return next()->system(text);
 }
 
-/*
- * The caller may end at once: descriptors that the shell gets without knowing of them hold the pin until it
- * has it (exec_pins_sweep()).
- */
 static FILE *open_pipe(FILE *(*call)(const char *, const char *), const char *command, const char *type)
 {
 	const char *text;
 
 	SHELL_COMMAND(text, command);
 	EXEC_PINS(pins);
+	if (!exec_shell_pinnable(&pins)) {
+		errno = EPERM;
+		return NULL;
+	}
 	return call(text, type);
 }
 

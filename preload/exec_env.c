@@ -18,9 +18,6 @@
 #define SWEEP_FROM 100
 #define SWEEP_GAP 8
 
-/* A descriptor in decimal and a comma. */
-#define FD_ROOM 11
-
 static const char name_preload[] = "LD_PRELOAD";
 
 /* The variables that are ours to set, in the order in which they are added. */
@@ -58,8 +55,8 @@ static const char *value_in(char *const envp[], const char *name)
 	return found;
 }
 
-/* A descriptor that holds the pin and survives an exec; -1 if there can be none. */
-static int pass_pin(const struct shim_pin *pin)
+/* The store's directory by its path, if that is it and not what another root has there. -1 if not. */
+static int open_store(const struct shim_pin *pin)
 {
 	char *path = __builtin_alloca(pin->store_length + 1);
 	struct stat st;
@@ -69,19 +66,53 @@ static int pass_pin(const struct shim_pin *pin)
 	int store = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (store < 0)
 		return -1;
-	bool ours = sys_fstat(store, &st) == 0 && st.st_dev == pin->store_dev && st.st_ino == pin->store_ino;
-	int fd = ours ? hold_take(store, pin->number) : -1;
+	if (sys_fstat(store, &st) == 0 && st.st_dev == pin->store.device && st.st_ino == pin->store.inode)
+		return store;
 	sys_close(store);
+	return -1;
+}
+
+/* The pin once more, by its number, with FD_CLOEXEC; -1 if that cannot be. */
+static int take_again(const struct shim_pin *pin)
+{
+	int store = open_store(pin);
+
+	if (store < 0)
+		return -1;
+	int fd = hold_take(store, pin->number);
+	sys_close(store);
+	return fd < 0 ? -1 : fd;
+}
+
+/* What is kept, if the program has not closed it and got its number for another file. */
+static int kept_descriptor(const struct shim_pin *pin)
+{
+	struct handover named = { .pin = pin->file };
+	int fd = __atomic_load_n(&pin->kept, __ATOMIC_RELAXED);
+
+	return hold_is_pin(&named, fd) ? fd : -1;
+}
+
+/* A descriptor that survives an exec; -1 if there can be none. */
+static int pass_pin(const struct shim_pin *pin, bool *far)
+{
+	int fd = take_again(pin);
+
+	*far = fd < 0;
+	if (fd < 0)
+		fd = sys_fcntl(kept_descriptor(pin), F_DUPFD_CLOEXEC, 0);
 	if (fd >= 0)
 		fd = hold_pass(fd);
-	return fd >= 0 ? fd : -1;
+	return fd < 0 ? -1 : fd;
 }
 
 void exec_pins_take(struct exec_pins *pins)
 {
 	pins->count = shim_active() ? shim.count : 0;
-	for (unsigned i = 0; i < pins->count; i++)
-		pins->fds[i] = shim.pins[i].held ? pass_pin(&shim.pins[i]) : -1;
+	for (unsigned i = 0; i < pins->count; i++) {
+		pins->far[i] = false;
+		pins->fds[i] = shim.pins[i].held ? pass_pin(&shim.pins[i], &pins->far[i]) : -1;
+	}
 }
 
 void exec_pins_drop(struct exec_pins *pins)
@@ -91,6 +122,42 @@ void exec_pins_drop(struct exec_pins *pins)
 	pins->count = 0;
 }
 
+void exec_pins_keep(void)
+{
+	for (unsigned i = 0; shim_active() && i < shim.count; i++) {
+		struct shim_pin *pin = &shim.pins[i];
+
+		if (!pin->held || kept_descriptor(pin) >= 0)
+			continue;
+		int fd = take_again(pin);
+		if (fd >= 0)
+			__atomic_store_n(&pin->kept, hold_keep(fd), __ATOMIC_RELAXED);
+	}
+}
+
+void exec_pins_settle(void)
+{
+	for (unsigned i = 0; shim_active() && i < shim.count; i++) {
+		struct shim_pin *pin = &shim.pins[i];
+		int store = open_store(pin);
+
+		if (store < 0)
+			continue;
+		sys_close(store);
+		hold_drop(kept_descriptor(pin));
+		__atomic_store_n(&pin->kept, -1, __ATOMIC_RELAXED);
+	}
+}
+
+/*
+ * Can ld.so find the shim from here? After chroot(2) it may be gone, and ld.so would say so on the program's stderr. Only ld.so knows
+ * what a name without a slash, or with $LIB in it, leads to.
+ */
+static bool is_loadable(const char *self)
+{
+	return !strchr(self, '/') || strchr(self, '$') || sys_faccessat(AT_FDCWD, self, R_OK) == 0;
+}
+
 void exec_env_take(struct exec_env *e, char *const envp[])
 {
 	e->envp = envp;
@@ -98,11 +165,12 @@ void exec_env_take(struct exec_env *e, char *const envp[])
 	if (e->pins.count == 0)
 		return;
 	e->preload = value_in(envp, name_preload);
+	e->loads = !shim.self || is_loadable(shim.self);
 	while (envp && envp[e->entries])
 		e->entries++;
 	e->room = (e->entries + VARS + 1) * sizeof(char *);
 	e->room += sizeof(ENV_PINS "=") + strlen(shim.pins_text);
-	e->room += sizeof(ENV_FDS "=") + e->pins.count * FD_ROOM;
+	e->room += sizeof(ENV_FDS "=") + e->pins.count * HANDOVER_ROOM;
 	e->room += sizeof(ENV_STRICT "=1");
 	if (shim.self)
 		e->room += sizeof(name_preload) + preload_list_room(e->preload, shim.self);
@@ -123,11 +191,24 @@ static char *write_fds(char *to, const struct exec_pins *pins)
 	for (unsigned i = 0; i < pins->count; i++) {
 		if (i > 0)
 			to = add(to, ",");
-		if (pins->fds[i] < 0)
-			to = add(to, "-");
-		else
-			to += snapshot_number_format((uint64_t)pins->fds[i], to);
+		const struct shim_pin *pin = &shim.pins[i];
+
+		to += handover_format(
+			&(struct handover){ pins->fds[i], pins->far[i], pin->file, pin->store, pin->root },
+			to);
 	}
+	return to;
+}
+
+/* LD_PRELOAD with our entry, or without where that would lead nowhere; NULL where nothing is left of it. */
+static char *write_preload(const struct exec_env *e, char *to)
+{
+	char *list = add(add(to, name_preload), "=");
+
+	if (e->loads)
+		preload_list_append(list, e->preload, shim.self);
+	else if (!e->preload || preload_list_remove(list, e->preload, shim.self) == 0)
+		return NULL;
 	return to;
 }
 
@@ -141,9 +222,7 @@ static void write_vars(const struct exec_env *e, char *to, char *vars[VARS])
 	vars[VAR_STRICT] = shim.strict ? to : NULL;
 	if (shim.strict)
 		to = add(to, ENV_STRICT "=1") + 1;
-	vars[VAR_PRELOAD] = shim.self ? to : NULL;
-	if (shim.self)
-		preload_list_append(add(add(to, name_preload), "="), e->preload, shim.self);
+	vars[VAR_PRELOAD] = shim.self ? write_preload(e, to) : NULL;
 }
 
 static int var_of(const char *entry)
@@ -186,21 +265,17 @@ void exec_env_drop(struct exec_env *e)
 	exec_pins_drop(&e->pins);
 }
 
-void exec_pins_sweep(int store, uint64_t number)
+void exec_pins_sweep(const struct shim_pin *pin)
 {
-	char name[STORE_NAME_ROOM];
-	struct stat named, open;
+	struct stat open;
 
-	pin_name(number, name);
-	if (sys_fstatat(store, name, &named, AT_SYMLINK_NOFOLLOW) != 0)
-		return;
 	for (int fd = SWEEP_FROM, gap = 0; gap < SWEEP_GAP; fd++) {
-		if (sys_fstat(fd, &open) != 0) {
+		if (sys_fstat(fd, &open) != 0)
 			gap++;
-			continue;
-		}
-		gap = 0;
-		if (open.st_dev == named.st_dev && open.st_ino == named.st_ino)
+		else
+			gap = 0;
+		if (gap == 0 && fd != pin->kept && open.st_dev == pin->file.device &&
+		    open.st_ino == pin->file.inode)
 			sys_close(fd);
 	}
 }

@@ -23,10 +23,11 @@
 
 #include "preload/state.h"
 
-/* The pins of this process as descriptors that survive an exec; -1 where there is none. */
+/* The pins of this process, with descriptors that survive an exec. */
 struct exec_pins {
 	unsigned count;
-	int fds[SHIM_PINS_MAX];
+	int fds[SHIM_PINS_MAX];  /* -1 where there is none */
+	bool far[SHIM_PINS_MAX]; /* the store could not be reached by its path */
 };
 
 struct exec_env {
@@ -34,6 +35,7 @@ struct exec_env {
 	size_t room;         /* of exec_env_write() */
 	size_t entries;      /* of the caller's environment */
 	const char *preload; /* its LD_PRELOAD; NULL if it has none */
+	bool loads;          /* the shim's file is where our entry of LD_PRELOAD says */
 	struct exec_pins pins;
 };
 
@@ -47,8 +49,9 @@ struct exec_env {
 	exec_env_write(&(e), __builtin_alloca((e).room))
 
 /*
- * Takes each held pin once more, by its number, and clears FD_CLOEXEC. Where that fails (no descriptor left;
- * the snapshot was reclaimed by force) there is no descriptor, and the new program tries by itself.
+ * Takes each held pin once more, by its number or else from what is kept, and clears FD_CLOEXEC. Where that fails (no descriptor left;
+ * the snapshot was reclaimed by force; a store out of sight, and the program has closed what was kept) there is no
+ * descriptor, and the new program tries by itself.
  */
 void exec_pins_take(struct exec_pins *pins);
 void exec_pins_drop(struct exec_pins *pins);
@@ -66,10 +69,14 @@ size_t exec_shell_room(const char *command);
 void exec_shell_write(char *to, const char *command);
 
 /*
- * False where, under --strict, the file would run without the shim: static, for another loader, set-id or
+ * False where, under --strict, the file would run without a pin that this process holds (no descriptor for it, exec_pins_take()), or without
+ * the shim: that is not to be found, or the file is static, for another loader, set-id or
  * with capabilities, not readable; of a script, its interpreter. True where execve(2) fails by itself.
  * `flags`: those of execveat(2).
  */
-bool exec_pinnable(int dir, const char *path, int flags);
+bool exec_pinnable(const struct exec_env *e, int dir, const char *path, int flags);
+
+/* The same for the shell of system(3) and popen(3), which takes the pins by their numbers alone. */
+bool exec_shell_pinnable(const struct exec_pins *pins);
 
 #endif

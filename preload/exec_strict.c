@@ -92,7 +92,28 @@ __attribute__((noinline)) static bool loads_shim(int dir, const char *path, int 
 	return true;
 }
 
-bool exec_pinnable(int dir, const char *path, int flags)
+/* Every pin is handed on, and was held to begin with. */
+static bool is_whole(const struct exec_pins *pins)
 {
-	return !shim_active() || !shim.strict || !path || loads_shim(dir, path, flags);
+	for (unsigned i = 0; i < pins->count; i++)
+		if (pins->fds[i] < 0)
+			return false;
+	return true;
+}
+
+bool exec_pinnable(const struct exec_env *e, int dir, const char *path, int flags)
+{
+	if (!shim_active() || !shim.strict || !path)
+		return true;
+	return is_whole(&e->pins) && e->loads && loads_shim(dir, path, flags);
+}
+
+bool exec_shell_pinnable(const struct exec_pins *pins)
+{
+	if (!shim_active() || !shim.strict)
+		return true;
+	for (unsigned i = 0; i < pins->count; i++)
+		if (pins->far[i])
+			return false;
+	return is_whole(pins);
 }

@@ -266,7 +266,7 @@ static bool is_entry(const struct walk *w, const struct component *c, unsigned *
 	    stat_parent(w, c, &st) != 0)
 		return false;
 	for (*pin = 0; *pin < shim.count; ++*pin)
-		if (shim.pins[*pin].store_ino == st.st_ino && shim.pins[*pin].store_dev == st.st_dev)
+		if (shim.pins[*pin].store.inode == st.st_ino && shim.pins[*pin].store.device == st.st_dev)
 			return true;
 	return false;
 }

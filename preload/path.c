@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "core/sys.h"
+#include "preload/exec.h"
 #include "preload/wrap.h"
 
 bool names_link(int dir, const char *path)
@@ -42,12 +43,14 @@ int wrap_chdir(const char *path)
 	return next()->chdir(m.path);
 }
 
-/* Afterwards the same text may mean another directory. */
+/* Afterwards the same text may mean another directory, and the stores may be out of sight. */
 int wrap_chroot(const char *path)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	exec_pins_keep();
 	int result = next()->chroot(m.path);
+	exec_pins_settle();
 	if (result == 0)
 		map_forget();
 	return result;

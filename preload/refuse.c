@@ -70,9 +70,9 @@ static int pin_rooted_at(const struct stat *st)
 	int answer = NOWHERE;
 
 	for (unsigned i = 0; i < shim.count; i++) {
-		if (shim.pins[i].root_dev != st->st_dev)
+		if (shim.pins[i].root.device != st->st_dev)
 			continue;
-		if (shim.pins[i].root_ino == st->st_ino)
+		if (shim.pins[i].root.inode == st->st_ino)
 			return (int)i;
 		answer = OUTSIDE;
 	}

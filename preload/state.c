@@ -107,82 +107,60 @@ static const char *find_self(struct arena *arena, const char *list)
 	return NULL;
 }
 
-/* The next of RCU_EXEC_FDS; -1 where there is none. */
-static int next_descriptor(const char **list)
+/* Tries for as long as a reclaimer that is just asking about the pin may need: microseconds. */
+static int take_patiently(int store, uint64_t number)
 {
-	const char *text = *list;
-	int fd = -1;
+	int fd = hold_take(store, number);
 
-	if (!text)
-		return -1;
-	for (; *text >= '0' && *text <= '9' && fd < 1 << 20; text++)
-		fd = (fd < 0 ? 0 : fd * 10) + (*text - '0');
-	while (*text && *text != ',')
-		text++;
-	*list = *text ? text + 1 : NULL;
+	for (int tries = 0; fd == -EAGAIN && tries < ADOPT_TRIES; tries++) {
+		sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+		fd = hold_take(store, number);
+	}
 	return fd;
 }
 
 /*
- * Was this descriptor handed to us for this pin? The environment may be another program's, or of another day: only a
- * descriptor of the pin file itself is believed.
+ * From a descriptor that holds the pin to a mapping, which is made before the descriptor is closed: there is no moment without.
+ * The descriptor stays where nothing else could be handed on by the next exec, and where there can be no mapping.
  */
-static bool is_pin(int fd, int store, uint64_t number)
+static void hold(struct shim_pin *pin, int fd, bool far)
 {
-	char name[STORE_NAME_ROOM];
-	struct stat handed, named;
-
-	pin_name(number, name);
-	return fd >= 0 && sys_fstat(fd, &handed) == 0 &&
-	       sys_fstatat(store, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && handed.st_dev == named.st_dev &&
-	       handed.st_ino == named.st_ino;
+	pin->held = fd >= 0 && hold_map(fd, pin->number) == 0;
+	if (fd >= 0 && (far || !pin->held))
+		pin->kept = hold_keep(fd);
+	else if (fd >= 0)
+		sys_close(fd);
+	pin->held = pin->held || pin->kept >= 0;
 }
 
 /*
- * From the descriptor that carried the pin over exec to a mapping, which is made before the descriptor is closed: there is no
- * moment without. Where none was handed to us (an exec past the shim; a program that closed it) the pin is taken anew, by its
- * number; a reclaimer that is just asking about it is done in microseconds.
+ * The pin was handed over, or (an exec past the shim; a program that closed what it did not know) is taken anew by its number, if
+ * the store can be seen from here. The environment may be another program's: only a descriptor of the very file is believed, and
+ * then the rest of what came with it.
  */
-static bool adopt(int store, uint64_t number, int fd)
+static void adopt(struct shim_pin *pin, const char *store, struct handover *given)
 {
-	if (!is_pin(fd, store, number)) {
-		fd = hold_take(store, number);
-		for (int tries = 0; fd == -EAGAIN && tries < ADOPT_TRIES; tries++) {
-			sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-			fd = hold_take(store, number);
-		}
+	int fd = given->fd;
+
+	if (!hold_is_pin(given, fd)) {
+		int dir = sys_openat(AT_FDCWD, store, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		if (dir < 0)
+			return;
+		*given = (struct handover){ .fd = -1 };
+		hold_identify(given, dir, pin->number);
+		fd = take_patiently(dir, pin->number);
+		sys_close(dir);
 	}
-	if (fd < 0)
-		return false;
-	bool held = hold_map(fd, number) == 0;
-	sys_close(fd);
-	return held;
+	pin->store = given->store;
+	pin->root = given->root;
+	pin->file = given->pin;
+	hold(pin, fd, given->far);
+	exec_pins_sweep(pin);
 }
 
-/* Identities, as far as the store can be seen from here. */
-static void look_at_store(struct shim_pin *pin, const char *store, int fd)
-{
-	char name[STORE_NAME_ROOM];
-	struct stat st;
-	int dir = sys_openat(AT_FDCWD, store, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (dir < 0)
-		return;
-	if (sys_fstat(dir, &st) == 0) {
-		pin->store_dev = st.st_dev;
-		pin->store_ino = st.st_ino;
-	}
-	snapshot_name(pin->number, name);
-	if (sys_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		pin->root_dev = st.st_dev;
-		pin->root_ino = st.st_ino;
-	}
-	pin->held = adopt(dir, pin->number, fd);
-	exec_pins_sweep(dir, pin->number);
-	sys_close(dir);
-}
-
-static bool add_pin(struct arena *arena, struct shim_pin *pin, const struct pin_text *text, int fd)
+static bool add_pin(struct arena *arena, struct shim_pin *pin, const struct pin_text *text,
+		    struct handover *given)
 {
 	if (!snapshot_path_split(text->snapshot, &pin->store_length, &pin->number))
 		return false;
@@ -200,7 +178,8 @@ static bool add_pin(struct arena *arena, struct shim_pin *pin, const struct pin_
 			shim.longest = pin->alias[i].length;
 	if (shim.longest < pin->snapshot_length)
 		shim.longest = pin->snapshot_length;
-	look_at_store(pin, store, fd);
+	pin->kept = -1;
+	adopt(pin, store, given);
 	return true;
 }
 
@@ -211,6 +190,7 @@ static void add_pins(struct arena *arena, const char *fds)
 	unsigned count = 0;
 
 	while (count < SHIM_PINS_MAX) {
+		struct handover given;
 		struct pin_text text;
 		const char *end = strchr(cursor[0] == '\n' ? cursor + 1 : cursor, '\n');
 		size_t room = (end ? (size_t)(end - cursor) : strlen(cursor)) + 1;
@@ -219,9 +199,9 @@ static void add_pins(struct arena *arena, const char *fds)
 		result = to ? pin_text_next(&cursor, to, room, &text) : PIN_TEXT_END;
 		if (result == PIN_TEXT_END)
 			break;
-		/* A descriptor belongs to each line, also to one that cannot be used. */
-		int fd = next_descriptor(&fds);
-		if (result == PIN_TEXT_PIN && add_pin(arena, &shim.pins[count], &text, fd))
+		/* An entry belongs to each line, also to one that cannot be used. */
+		handover_parse(&given, &fds);
+		if (result == PIN_TEXT_PIN && add_pin(arena, &shim.pins[count], &text, &given))
 			count++;
 	}
 	shim.count = count;

@@ -3,8 +3,8 @@
  * state.h: what the shim knows in this process: the pins, and what it puts back at exec.
  *
  * Set once, at the first use, from the environment that the program was started with, and copied out of it: a program may overwrite
- * that memory (setproctitle), and what was known at start wins over what its environment says later. Read-only afterwards, so
- * threads, signal handlers, vfork children need no lock.
+ * that memory (setproctitle), and what was known at start wins over what its environment says later. Read-only afterwards (but for
+ * `kept`, one word), so threads, signal handlers, vfork children need no lock.
  */
 #ifndef PRELOAD_STATE_H
 #define PRELOAD_STATE_H
@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/handover.h"
 #include "core/names.h"
 
 /* More are ignored: the launcher refuses them, so only a forged environment has them. */
@@ -32,11 +33,11 @@ struct shim_pin {
 	size_t snapshot_length;
 	size_t store_length; /* the part of it that is STORE */
 	uint64_t number;
-	dev_t store_dev; /* identity of directory D = STORE, whose entry L = "latest" is what a swap changes; */
-	ino_t store_ino; /* 0 where the store cannot be seen from here (after chroot): nothing is mapped then */
-	dev_t root_dev; /* identity of STORE/snapshots/N, below which nothing can be written */
-	ino_t root_ino;
-	bool held; /* the pin is mapped in this process */
+	struct file_id store; /* directory D, whose entry L = "latest" is what a swap changes */
+	struct file_id root;  /* STORE/snapshots/N, below which nothing can be written */
+	struct file_id file;  /* the pin file */
+	bool held;            /* by a mapping; by `kept` where that could not be made */
+	int kept; /* -1, or a descriptor of the pin file, for an exec from where the store cannot be reached by its path (exec.h) */
 	struct shim_alias alias[SHIM_ALIASES];
 };
 

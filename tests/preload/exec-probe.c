@@ -14,8 +14,10 @@
  *             the environment
  *     exec-probe fail TEXT PROGRAM
  *             everything that fails, with a file that is not executable and one of no format
- *     exec-probe limit | full | closed | threads | daemon COMMAND [ARG...]
- *             starts COMMAND with few descriptors allowed, two left, all closed, from threads, as a daemon
+ *     exec-probe limit | full | none | closed | threads | daemon COMMAND [ARG...]
+ *             starts COMMAND with few descriptors allowed, two left, none left, all closed, from threads, as a daemon
+ *     exec-probe chroot | chroot-close ROOT COMMAND [ARG...]
+ *             becomes COMMAND in another root; closes all descriptors but 0 to 2 before that
  */
 #include <dirent.h>
 #include <errno.h>
@@ -46,7 +48,7 @@ FILE *_IO_popen(const char *, const char *);
 
 static char *no_entries[] = { NULL };
 
-static void die(const char *what)
+__attribute__((noreturn)) static void die(const char *what)
 {
 	fprintf(stderr, "exec-probe: %s: %s\n", what, strerror(errno));
 	exit(99);
@@ -416,16 +418,14 @@ static void limit_descriptors(rlim_t count)
 		die("setrlimit");
 }
 
-/* But for two: with none at all ld.so cannot load a program's libraries. */
-static void use_up_descriptors(void)
+static int use_up_descriptors(void)
 {
 	int last = 0, fd;
 
 	limit_descriptors(20);
 	while ((fd = dup(0)) >= 0)
 		last = fd;
-	close(last);
-	close(last - 1);
+	return last;
 }
 
 static char **thread_argv;
@@ -481,6 +481,16 @@ static void close_everything(int from)
 		close(fd);
 }
 
+__attribute__((noreturn)) static void become_in_root(const char *root, bool closes, char **argv)
+{
+	if (chroot(root) != 0 || chdir("/") != 0)
+		die(root);
+	if (closes)
+		close_everything(3);
+	execve(argv[0], argv, no_entries);
+	die(argv[0]);
+}
+
 /*
  * The issue's worst reader: closes all, forks twice, leaves the session, drops its environment. Its pid is
  * printed.
@@ -533,18 +543,22 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(what, "fail") == 0 && argc > 3)
 		return fail_all(argv[2], argv[3]);
+	if ((strcmp(what, "chroot") == 0 || strcmp(what, "chroot-close") == 0) && argc > 3)
+		become_in_root(argv[2], what[6] == '-', argv + 3);
 	if (strcmp(what, "threads") == 0)
 		return start_from_threads(argv + 2);
 	if (strcmp(what, "daemon") == 0)
 		return become_daemon(argv + 2);
 	if (strcmp(what, "limit") == 0)
 		limit_descriptors(20);
-	else if (strcmp(what, "full") == 0)
+	else if (strcmp(what, "none") == 0)
 		use_up_descriptors();
+	else if (strcmp(what, "full") == 0) /* with none at all ld.so cannot load a program's libraries */
+		close_everything(use_up_descriptors() - 1);
 	else if (strcmp(what, "closed") == 0)
 		close_everything(0);
 	else
 		return argc > 3 ? start(what, argv[2], argv + 3) : 2;
 	execve(argv[2], argv + 2, no_entries);
-	return 127;
+	die(argv[2]);
 }

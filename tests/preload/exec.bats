@@ -274,6 +274,58 @@ print(os.posix_spawn("/bin/sleep", ["sleep", "1000"], {}, file_actions=close))')
 	wait_until free_to_reclaim
 }
 
+# --- a root in which the store has another path, or none ---
+
+# COMMAND, pinned, while $T/root is the machine's root with an empty file system in the place of $T; the store is at
+# $T/elsewhere in it. All of that ends with the command, which is the process that this function is run as.
+with_root() {
+	skip_unless_mount
+	mkdir -p "$T/root"
+	export T STORE ROOT=$T/root
+	exec unshare --mount --propagation private bash -ec '
+		mount --rbind / "$ROOT"
+		mount -t tmpfs none "$ROOT$T"
+		mkdir "$ROOT$T/elsewhere"
+		mount --bind "$STORE" "$ROOT$T/elsewhere"
+		[ -z "${HIDDEN-}" ] || mount -t tmpfs none "$ROOT$HIDDEN"
+		exec "$@"' bash env "RCU_EXEC_PINS=$LOCATION=$STORE/snapshots/1" "LD_PRELOAD=$RCU_EXEC_SHIM" "$@"
+}
+
+@test "after chroot a program is redirected and holds its pin, wherever the store is now" {
+	local file
+	for file in elsewhere/latest/version elsewhere/snapshots/../latest/./version; do
+		run with_root "$PROBE" chroot "$T/root" "$PROBE" look "$T/$file"
+		echo "$output"
+		[ "$output" = "one held 1" ]
+	done
+}
+
+@test "after chroot it goes on so over further execs, and gc does not get the snapshot" {
+	skip_on_overlay
+	free_to_reclaim
+	background with_root "$PROBE" chroot "$T/root" \
+		"$PROBE" again 5 "$T/elsewhere/latest/version" >"$T/seen"
+	wait_until test -s "$T/seen"
+	[ "$(cat "$T/seen")" = "one held 1" ]
+	run -1 free_to_reclaim
+	kill "$BACKGROUND"
+	wait_until free_to_reclaim
+}
+
+@test "chroot to a root in which the store is where it was leaves no descriptor" {
+	skip_unless_root
+	[ "$(pinned "$PROBE" chroot / "$PROBE" look "$LOCATION/version")" = "one held 0" ]
+}
+
+@test "in a root without the shim its programs are silent, and refused under --strict" {
+	export HIDDEN=${RCU_EXEC_SHIM%/*}
+	run with_root "$PROBE" chroot "$T/root" /bin/echo alone
+	[ "$status:$output" = 0:alone ]
+	export RCU_EXEC_STRICT=1
+	run with_root "$PROBE" chroot "$T/root" /bin/echo alone
+	[ "$status:$output" = "99:exec-probe: /bin/echo: Operation not permitted" ]
+}
+
 # --- --strict ---
 
 strict() { RCU_EXEC_STRICT=1 pinned "$@"; }
@@ -296,6 +348,20 @@ only_lax() {
 	run strict env -i sh -c 'echo $RCU_EXEC_STRICT'
 	[ "$output" = 1 ]
 	run -127 strict sh -c "exec /nonexistent"
+}
+
+@test "strict: an exec that would lose its hold, for want of a descriptor or of the store" {
+	local refused="exec-probe: /bin/true: Operation not permitted"
+	strict "$PROBE" chroot / /bin/true
+	run strict "$PROBE" none /bin/true
+	[ "$status:$output" = "99:$refused" ]
+	run strict "$PROBE" chroot / "$PROBE" none /bin/true
+	[ "$status:$output" = "99:$refused" ]
+	export RCU_EXEC_STRICT=1
+	run with_root "$PROBE" chroot "$T/root" /bin/echo held
+	[ "$status:$output" = "0:held" ]
+	run with_root "$PROBE" chroot-close "$T/root" /bin/true
+	[ "$status:$output" = "99:$refused" ]
 }
 
 @test "strict: a static program" { only_lax "$PROBES/exec-static"; }

@@ -2,6 +2,7 @@
 # core/, and the shim's mapping, which has no other way to be tried against the kernel this closely.
 core_unit_tests = \
 	tests/unit/test_elf_kind \
+	tests/unit/test_handover \
 	tests/unit/test_hold \
 	tests/unit/test_map \
 	tests/unit/test_names \
@@ -13,6 +14,8 @@ TESTS += $(core_unit_tests)
 CORE_UNIT_LIBS = core/libcore.a $(CMOCKA_LIBS)
 tests_unit_test_elf_kind_SOURCES = tests/unit/test_elf_kind.c
 tests_unit_test_elf_kind_LDADD = $(CORE_UNIT_LIBS)
+tests_unit_test_handover_SOURCES = tests/unit/test_handover.c
+tests_unit_test_handover_LDADD = $(CORE_UNIT_LIBS)
 tests_unit_test_hold_SOURCES = tests/unit/test_hold.c
 tests_unit_test_hold_LDADD = $(CORE_UNIT_LIBS)
 tests_unit_test_map_SOURCES = tests/unit/test_map.c preload/map.c

@@ -167,14 +167,41 @@ static void test_pin_renamed_away(void **state)
 			 -ELOOP); /* a link where a pin should be is never followed */
 }
 
+/* Identities are those of the store, the snapshot and the pin file, and only that file is the pin. */
+static void test_identify(void **state)
+{
+	struct handover handover = { .fd = -1 };
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(hold_identify(&handover, store_dir, 2), -ENOENT);
+	assert_int_equal(hold_identify(&handover, store_dir, 1), 0);
+	assert_int_equal(stat(store, &st), 0);
+	assert_true(handover.store.inode == st.st_ino && handover.store.device == st.st_dev);
+	assert_int_equal(fstatat(store_dir, STORE_SNAPSHOTS "/1", &st, 0), 0);
+	assert_true(handover.root.inode == st.st_ino && handover.root.device == st.st_dev);
+
+	int pin = hold_take(store_dir, 1);
+	int other = openat(store_dir, STORE_PINS "/2", O_RDONLY | O_CLOEXEC);
+	assert_true(pin >= 0 && other >= 0);
+	assert_true(hold_is_pin(&handover, pin));
+	assert_false(hold_is_pin(&handover, other));
+	assert_false(hold_is_pin(&handover, -1));
+	pin = hold_keep(pin);
+	assert_true(pin >= 100);
+	assert_int_equal(fcntl(pin, F_GETFD), FD_CLOEXEC);
+	assert_true(hold_is_pin(&handover, pin));
+	hold_drop(pin);
+	assert_false(hold_is_pin(&handover, pin));
+	close(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_take),
-		cmocka_unit_test(test_take_while_a_reclaimer_asks),
-		cmocka_unit_test(test_map),
-		cmocka_unit_test(test_pass),
-		cmocka_unit_test(test_pin_renamed_away),
+		cmocka_unit_test(test_take),     cmocka_unit_test(test_take_while_a_reclaimer_asks),
+		cmocka_unit_test(test_map),      cmocka_unit_test(test_pass),
+		cmocka_unit_test(test_identify), cmocka_unit_test(test_pin_renamed_away),
 	};
 
 	return cmocka_run_group_tests(tests, build, destroy);

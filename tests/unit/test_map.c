@@ -140,8 +140,7 @@ static int build(void **state)
 		.snapshot_length = strlen(snapshot),
 		.store_length = strlen(store),
 		.number = 1,
-		.store_dev = st.st_dev,
-		.store_ino = st.st_ino,
+		.store = { st.st_dev, st.st_ino },
 		.alias = { { location, strlen(location) }, { latest, strlen(latest) } },
 	};
 	shim.count = 1;
