@@ -7,6 +7,7 @@ helper_libhelper_a_SOURCES = \
 	helper/climb.c helper/climb.h \
 	helper/conf.c helper/conf.h \
 	helper/err.c helper/err.h \
+	helper/files.c helper/files.h \
 	helper/identity.c helper/identity.h \
 	helper/loadable.c helper/loadable.h \
 	helper/lock.c helper/lock.h \

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/reclaim.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -405,34 +404,6 @@ static int latest_check(const struct store *store, const struct candidates *all,
 
 /* ---- what is left of those that are gone ---- */
 
-/* The numbers among the names `N` + `suffix` of a directory of ours, in no order. */
-static int names_find(const struct store *store, const char *dir, const char *suffix, struct numbers *found,
-		      struct err *err)
-{
-	const size_t cut = strlen(suffix);
-	const struct dirent *entry;
-	int fd = openat(store->dir, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-
-	*found = (struct numbers){ NULL, 0 };
-	if (list == NULL) {
-		if (fd >= 0)
-			close(fd);
-		return err_errno(err, STATUS_FAILED, store->path, "%s", dir);
-	}
-	while ((entry = readdir(list)) != NULL) {
-		const size_t length = strlen(entry->d_name);
-		uint64_t number;
-		if (length <= cut || strcmp(entry->d_name + length - cut, suffix) != 0 ||
-		    !snapshot_number_parse(entry->d_name, length - cut, &number))
-			continue;
-		found->list = alloc_grow(found->list, found->count + 1, sizeof(*found->list));
-		found->list[found->count++] = number;
-	}
-	closedir(list);
-	return 0;
-}
-
 static bool snapshot_there(const struct store *store, uint64_t number)
 {
 	char name[STORE_NAME_ROOM];
@@ -471,12 +442,12 @@ static void sweep(struct store *store)
 	if (store_highest(store, &highest, &ignored) != 0)
 		return;
 	sigio_ignore(&old);
-	if (names_find(store, STORE_PINS, "", &pins, &ignored) == 0)
+	if (store_names(store, STORE_PINS, "", &pins, &ignored) == 0)
 		for (size_t i = 0; i < pins.count; i++)
 			if (pins.list[i] <= highest && !snapshot_there(store, pins.list[i]))
 				pin_sweep(store, pins.list[i]);
 	sigio_restore(&old);
-	if (names_find(store, STORE_META, "", &metas, &ignored) == 0)
+	if (store_names(store, STORE_META, "", &metas, &ignored) == 0)
 		for (size_t i = 0; i < metas.count; i++)
 			if (!snapshot_there(store, metas.list[i]))
 				meta_remove(store, metas.list[i], &ignored);
@@ -489,7 +460,7 @@ int reclaim_recover(struct store *store, struct err *err)
 	struct numbers dead;
 	int result = 0;
 
-	if (names_find(store, STORE_PINS, PIN_DEAD, &dead, err) != 0)
+	if (store_names(store, STORE_PINS, PIN_DEAD, &dead, err) != 0)
 		return -1;
 	for (size_t i = 0; result == 0 && i < dead.count; i++) {
 		if (snapshot_there(store, dead.list[i]))

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,17 +11,15 @@
 #include <unistd.h>
 
 #include "helper/alloc.h"
+#include "helper/files.h"
 #include "helper/pin.h"
 #include "helper/snapshot/storage.h"
 #include "helper/trust.h"
 
 #define SMALL_FILE_MAX (1 << 20)
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-
-static bool same_inode(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
+#define PIN_NEW STORE_OURS "/pin.new"
+#define PIN_NEW_FLAGS (O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
 
 /* What root makes belongs to the store's owner, who must be able to go on with it. */
 static int give(const struct store *store, int fd)
@@ -129,7 +126,7 @@ static int store_identify(struct store *store, const char *path, struct stat *st
 	store->path = realpath(path, NULL);
 	if (store->path == NULL || fstat(store->dir, st) != 0 || stat(store->path, &canonical) != 0)
 		return err_errno(err, STATUS_FAILED, path, "cannot open the store");
-	if (!same_inode(st, &canonical))
+	if (!stat_same_inode(st, &canonical))
 		return err_fail(err, STATUS_FAILED, path, "was exchanged while we opened it");
 	store->uid = st->st_uid;
 	store->gid = st->st_gid;
@@ -225,61 +222,88 @@ static int number_compare(const void *a, const void *b)
 }
 
 /* A snapshot is a directory with a number for a name; all else in snapshots/ is foreign. */
-static bool is_snapshot(int dir, const char *name, uint64_t *number)
+static bool is_snapshot(int dir, const struct dirent *entry, uint64_t *number)
 {
 	struct stat st;
 
-	return snapshot_number_parse(name, strlen(name), number) &&
-	       fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+	if (!snapshot_number_parse(entry->d_name, strlen(entry->d_name), number))
+		return false;
+	if (entry->d_type != DT_UNKNOWN)
+		return entry->d_type == DT_DIR;
+	return fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
-static DIR *snapshots_list(const struct store *store, struct err *err)
+static void numbers_add(struct numbers *numbers, uint64_t number)
 {
-	int fd = openat(store->dir, STORE_SNAPSHOTS, DIR_FLAGS | O_NOFOLLOW);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	/* Doubled at each power of two, so that no count has to be kept of the room. */
+	if ((numbers->count & (numbers->count - 1)) == 0)
+		numbers->list = alloc_grow(numbers->list, numbers->count * 2 + 1, sizeof(*numbers->list));
+	numbers->list[numbers->count++] = number;
+}
 
-	if (list == NULL) {
-		err_errno(err, STATUS_FAILED, store->path, STORE_SNAPSHOTS);
-		if (fd >= 0)
-			close(fd);
-	}
-	return list;
+static void numbers_sort(struct numbers *numbers)
+{
+	if (numbers->count > 1)
+		qsort(numbers->list, numbers->count, sizeof(*numbers->list), number_compare);
+}
+
+static bool numbers_have(const struct numbers *numbers, uint64_t number)
+{
+	return numbers->count != 0 &&
+	       bsearch(&number, numbers->list, numbers->count, sizeof(number), number_compare) != NULL;
 }
 
 int store_numbers(const struct store *store, struct numbers *numbers,
 		  void (*foreign)(void *context, const char *name), void *context, struct err *err)
 {
 	const struct dirent *entry;
-	size_t room = 0;
+	uint64_t number;
 
 	*numbers = (struct numbers){ NULL, 0 };
-	if (!store_has(store, STORE_SNAPSHOTS))
+	DIR *list = directory_open(store->dir, STORE_SNAPSHOTS);
+	if (list == NULL && errno == ENOENT)
 		return 0;
-	DIR *list = snapshots_list(store, err);
-	if (list == NULL)
-		return -1;
-	while (errno = 0, (entry = readdir(list)) != NULL) {
-		uint64_t number;
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (!is_snapshot(dirfd(list), entry->d_name, &number)) {
-			if (foreign != NULL)
-				foreign(context, entry->d_name);
-			continue;
-		}
-		if (numbers->count == room) {
-			room = room * 2 + 16;
-			numbers->list = alloc_grow(numbers->list, room, sizeof(*numbers->list));
-		}
-		numbers->list[numbers->count++] = number;
+	while (list != NULL && (entry = directory_next(list)) != NULL)
+		if (is_snapshot(dirfd(list), entry, &number))
+			numbers_add(numbers, number);
+		else if (foreign != NULL)
+			foreign(context, entry->d_name);
+	const int error = errno;
+	if (list != NULL)
+		closedir(list);
+	numbers_sort(numbers);
+	if (error == 0)
+		return 0;
+	numbers_release(numbers);
+	errno = error;
+	return err_errno(err, STATUS_FAILED, store->path, STORE_SNAPSHOTS);
+}
+
+int store_names(const struct store *store, const char *name, const char *suffix, struct numbers *numbers,
+		struct err *err)
+{
+	const size_t cut = strlen(suffix);
+	const struct dirent *entry;
+	uint64_t number;
+
+	*numbers = (struct numbers){ NULL, 0 };
+	DIR *list = directory_open(store->dir, name);
+	while (list != NULL && (entry = directory_next(list)) != NULL) {
+		const size_t length = strlen(entry->d_name);
+
+		if (length > cut && strcmp(entry->d_name + length - cut, suffix) == 0 &&
+		    snapshot_number_parse(entry->d_name, length - cut, &number))
+			numbers_add(numbers, number);
 	}
-	int result = errno == 0 ? 0 : err_errno(err, STATUS_FAILED, store->path, STORE_SNAPSHOTS);
-	closedir(list);
-	if (numbers->count > 1)
-		qsort(numbers->list, numbers->count, sizeof(*numbers->list), number_compare);
-	if (result != 0)
-		numbers_release(numbers);
-	return result;
+	const int error = errno;
+	if (list != NULL)
+		closedir(list);
+	numbers_sort(numbers);
+	if (error == 0)
+		return 0;
+	numbers_release(numbers);
+	errno = error;
+	return err_errno(err, STATUS_FAILED, store->path, "%s", name);
 }
 
 /* ---- numbers and pins ---- */
@@ -287,19 +311,15 @@ int store_numbers(const struct store *store, struct numbers *numbers,
 /* The highest of what is in snapshots/, whatever it is: a file named 7 is in the way of a snapshot 7, too. */
 static int highest_present(const struct store *store, uint64_t *highest, struct err *err)
 {
-	const struct dirent *entry;
-	uint64_t number;
-	DIR *list = snapshots_list(store, err);
+	struct numbers numbers;
 
 	*highest = 0;
-	if (list == NULL)
+	if (store_names(store, STORE_SNAPSHOTS, "", &numbers, err) != 0)
 		return -1;
-	while (errno = 0, (entry = readdir(list)) != NULL)
-		if (snapshot_number_parse(entry->d_name, strlen(entry->d_name), &number) && number > *highest)
-			*highest = number;
-	int result = errno == 0 ? 0 : err_errno(err, STATUS_FAILED, store->path, STORE_SNAPSHOTS);
-	closedir(list);
-	return result;
+	if (numbers.count != 0)
+		*highest = numbers.list[numbers.count - 1];
+	numbers_release(&numbers);
+	return 0;
 }
 
 static int high_water_read(const struct store *store, uint64_t *number, struct err *err)
@@ -352,54 +372,57 @@ int store_next_number(struct store *store, uint64_t *number, struct err *err)
 }
 
 /*
- * One pin file, readable by everybody, whatever the umask and whatever a crash left of an earlier try. Where
- * the pin was renamed away and could not be renamed back, none is made: a reader may hold that one, and would
- * not be seen.
+ * One pin file. It is made whole under another name: what has the name of a pin is readable by everybody, whatever
+ * the umask, and belongs to the store's owner, who may then take leases on it. Where the pin was renamed away and
+ * could not be renamed back, none is made: a reader may hold that one, and would not be seen.
  */
 static int pin_make(const struct store *store, uint64_t number, struct err *err)
 {
 	char name[STORE_NAME_ROOM], dead[STORE_NAME_ROOM + sizeof(PIN_DEAD)];
-	struct stat st;
 
 	pin_name(number, name);
 	memcpy(dead + pin_name(number, dead), PIN_DEAD, sizeof(PIN_DEAD));
-	if (!store_has(store, name)) {
-		if (store_has(store, dead))
-			return 0;
-		int fd = openat(store->dir, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-		if (fd < 0)
-			return err_errno(err, STATUS_FAILED, store->path, "%s", name);
+	if (store_has(store, dead))
+		return 0;
+	int fd = openat(store->dir, PIN_NEW, PIN_NEW_FLAGS, 0644);
+	/* Left by a writer that died: we have the lock, so it is nobody's. */
+	if (fd < 0 && errno == EEXIST && unlinkat(store->dir, PIN_NEW, 0) == 0)
+		fd = openat(store->dir, PIN_NEW, PIN_NEW_FLAGS, 0644);
+	int result = fd < 0 ? -1 : fchmod(fd, 0644);
+	if (result == 0)
+		result = give(store, fd);
+	if (result == 0)
+		result = renameat2(store->dir, PIN_NEW, store->dir, name, RENAME_NOREPLACE);
+	if (result != 0)
+		err_errno(err, STATUS_FAILED, store->path, "%s", name);
+	if (fd >= 0)
 		close(fd);
-	}
-	if (fstatat(store->dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return err_errno(err, STATUS_FAILED, store->path, "%s", name);
-	if (!S_ISREG(st.st_mode))
-		return err_fail(err, STATUS_FAILED, store->path, "%s is no file of ours", name);
-	if ((st.st_mode & 07777) != 0644 && fchmodat(store->dir, name, 0644, 0) != 0)
-		return err_errno(err, STATUS_FAILED, store->path, "%s: chmod", name);
-	/* A lease needs the owner (or CAP_LEASE). */
-	if (geteuid() == 0 && st.st_uid != store->uid &&
-	    fchownat(store->dir, name, store->uid, store->gid, AT_SYMLINK_NOFOLLOW) != 0)
-		return err_errno(err, STATUS_FAILED, store->path, "%s: chown", name);
-	return 0;
+	return result;
 }
 
+/*
+ * One look at the directory says which pin files are missing, and that is exact: only who has the lock makes, renames
+ * or removes one, and it has its name only when nothing is left to be done to it (pin_make). So the names need not be
+ * probed one by one, and what is there needs no second look.
+ */
 int store_make_pins(struct store *store, struct err *err)
 {
-	struct numbers numbers;
+	struct numbers present, pins = { NULL, 0 };
 	uint64_t highest;
-	int result = 0;
+	int result = -1;
 
-	if (store_numbers(store, &numbers, NULL, NULL, err) != 0)
+	if (store_numbers(store, &present, NULL, NULL, err) != 0)
 		return -1;
-	if (store_highest(store, &highest, err) != 0)
-		result = -1;
-	for (size_t i = 0; result == 0 && i < numbers.count; i++)
-		result = pin_make(store, numbers.list[i], err);
-	for (uint64_t ahead = 1; result == 0 && ahead <= PINS_AHEAD; ahead++)
-		if (highest + ahead <= SNAPSHOT_NUMBER_MAX)
-			result = pin_make(store, highest + ahead, err);
-	numbers_release(&numbers);
+	if (store_highest(store, &highest, err) == 0)
+		result = store_names(store, STORE_PINS, "", &pins, err);
+	for (size_t i = 0; result == 0 && i < present.count; i++)
+		if (!numbers_have(&pins, present.list[i]))
+			result = pin_make(store, present.list[i], err);
+	for (uint64_t ahead = highest + 1; result == 0 && ahead <= highest + PINS_AHEAD; ahead++)
+		if (ahead <= SNAPSHOT_NUMBER_MAX && !numbers_have(&pins, ahead))
+			result = pin_make(store, ahead, err);
+	numbers_release(&present);
+	numbers_release(&pins);
 	return result;
 }
 
@@ -416,20 +439,6 @@ int store_sync_dir(const struct store *store, const char *name, struct err *err)
 	if (fd >= 0)
 		close(fd);
 	return result;
-}
-
-static int write_whole(int fd, const char *text, size_t length)
-{
-	while (length > 0) {
-		ssize_t written = write(fd, text, length);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return -1;
-		text += written;
-		length -= (size_t)written;
-	}
-	return 0;
 }
 
 /* fsync of the directory that `name` is in. */
@@ -456,7 +465,7 @@ int store_write_file(const struct store *store, const char *name, const char *te
 	unlinkat(store->dir, new_name, 0);
 	int fd = openat(store->dir, new_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd >= 0 && fchmod(fd, mode) == 0 && give(store, fd) == 0 &&
-	    write_whole(fd, text, strlen(text)) == 0 && fsync(fd) == 0 &&
+	    file_write(fd, text, strlen(text), 0) == 0 && fsync(fd) == 0 &&
 	    renameat(store->dir, new_name, store->dir, name) == 0)
 		result = sync_parent(store, name);
 	if (result != 0) {
@@ -468,24 +477,6 @@ int store_write_file(const struct store *store, const char *name, const char *te
 		close(fd);
 	free(new_name);
 	return result;
-}
-
-/* Reads at most `room` bytes; what it returns is less only at the end of the file. */
-static ssize_t read_whole(int fd, char *to, size_t room)
-{
-	size_t used = 0;
-
-	while (used < room) {
-		ssize_t got = read(fd, to + used, room - used);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -1;
-		if (got == 0)
-			break;
-		used += (size_t)got;
-	}
-	return (ssize_t)used;
 }
 
 int store_read_file(const struct store *store, const char *name, char **text, struct err *err)
@@ -503,7 +494,7 @@ int store_read_file(const struct store *store, const char *name, char **text, st
 		result = err_fail(err, STATUS_FAILED, store->path, "%s is no file of ours", name);
 	} else {
 		*text = alloc_grow(NULL, (size_t)st.st_size + 1, 1);
-		ssize_t length = read_whole(fd, *text, (size_t)st.st_size);
+		ssize_t length = file_read(fd, *text, (size_t)st.st_size, 0);
 		(*text)[length < 0 ? 0 : length] = '\0';
 		if (length < 0) {
 			result = err_errno(err, STATUS_FAILED, store->path, "%s: read", name);
@@ -529,7 +520,7 @@ static bool same_entry(const char *a, const char *b)
 	char *dir_a = alloc_printf("%.*s", (int)(slash_a - a) + 1, a);
 	char *dir_b = alloc_printf("%.*s", (int)(slash_b - b) + 1, b);
 	bool same = stat(dir_a, &parent_a) == 0 && stat(dir_b, &parent_b) == 0 &&
-		    same_inode(&parent_a, &parent_b);
+		    stat_same_inode(&parent_a, &parent_b);
 	free(dir_a);
 	free(dir_b);
 	return same;
@@ -543,7 +534,8 @@ static bool leads_here(const struct store *store, const char *location)
 
 	if (pin_find_store(location, &path, &ignored) != 0)
 		return false;
-	bool here = fstat(store->dir, &ours) == 0 && stat(path, &theirs) == 0 && same_inode(&ours, &theirs);
+	bool here = fstat(store->dir, &ours) == 0 && stat(path, &theirs) == 0 &&
+		    stat_same_inode(&ours, &theirs);
 	free(path);
 	return here;
 }

@@ -9,6 +9,7 @@
  *     lock             the writers' lock (helper/lock.h)
  *     location         the LOCATION that this store belongs to
  *     high-water       the highest number ever published
+ *     pin.new          a pin file being made
  *     reservation      what `begin` staged and for whom (helper/reservation.h)
  *     migration        a migration under way (helper/migrate.h)
  *     pins/N           empty; held open by N's readers (core/hold.h)
@@ -91,6 +92,12 @@ void numbers_release(struct numbers *numbers);
  */
 int store_numbers(const struct store *store, struct numbers *numbers,
 		  void (*foreign)(void *context, const char *name), void *context, struct err *err);
+
+/*
+ * The numbers N among the names `N` + `suffix` of the directory `name` below STORE, whatever they are, ascending.
+ */
+int store_names(const struct store *store, const char *name, const char *suffix, struct numbers *numbers,
+		struct err *err);
 
 /*
  * The highest number that was ever used here by anyone we know of: high-water, snapshots/ (whatever it is),
