@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/lock.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include <ini.h>
 
 #include "helper/alloc.h"
+#include "helper/files.h"
 #include "helper/identity.h"
 #include "helper/meta.h"
 #include "helper/migrate.h"
@@ -142,21 +142,14 @@ static int staging_discard(struct store *store, const char *id, struct err *err)
 static int staging_clear(struct store *store, const char *reserved, struct err *err)
 {
 	const struct dirent *entry;
-	int fd = openat(store->dir, STORE_STAGING, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
-	    result = 0;
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	DIR *list = directory_open(store->dir, STORE_STAGING);
+	int result = 0;
 
-	if (list == NULL) {
-		if (fd >= 0)
-			close(fd);
+	if (list == NULL)
 		return err_errno(err, STATUS_FAILED, store->path, STORE_STAGING);
-	}
-	while (result == 0 && (entry = readdir(list)) != NULL) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-		    (reserved != NULL && strcmp(entry->d_name, reserved) == 0))
-			continue;
-		result = staging_discard(store, entry->d_name, err);
-	}
+	while (result == 0 && (entry = directory_next(list)) != NULL)
+		if (reserved == NULL || strcmp(entry->d_name, reserved) != 0)
+			result = staging_discard(store, entry->d_name, err);
 	closedir(list);
 	return result;
 }
@@ -192,15 +185,6 @@ static int recover(struct store *store, bool accept_reserved, struct err *err)
 
 /* ---- the lock ---- */
 
-/* Has the name still the file that we locked? (Somebody may have removed .rcu-repo and started anew.) */
-static bool still_named(const struct store *store, int fd)
-{
-	struct stat ours, named;
-
-	return fstat(fd, &ours) == 0 && fstatat(store->dir, STORE_LOCK, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
-}
-
 /* The file, for its owner alone: who can open a file can lock it, and would block us. */
 static int lock_open(const struct store *store, struct err *err)
 {
@@ -232,7 +216,8 @@ int store_lock(struct store *store, const char *command, bool reserved, struct e
 			return -1;
 		while ((result = flock(fd, LOCK_EX | LOCK_NB)) != 0 && errno == EINTR)
 			;
-		if (result != 0 || still_named(store, fd))
+		/* Somebody may have removed .rcu-repo and started anew. */
+		if (result != 0 || file_is_named(fd, store->dir, STORE_LOCK))
 			break;
 		close(fd);
 	}

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "helper/alloc.h"
+#include "helper/files.h"
 #include "helper/meta.h"
 #include "helper/pin.h"
 #include "helper/snapshot/storage.h"
@@ -21,11 +22,6 @@
 
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 #define SCRATCH_ROOM 48 /* our names beside a location: a location's own may have 255 bytes already */
-
-static bool same_inode(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
 
 /* A name beside the location that nobody else has; only our own journal makes it known. */
 static void scratch_name(char *to)
@@ -76,6 +72,17 @@ static int place_open(struct place *place, const char *location, struct err *err
 	return 0;
 }
 
+/* The same for a location that was there, and so must be the directory that it is in. */
+static int place_open_there(struct place *place, const char *location, struct err *err)
+{
+	if (place_open(place, location, err) != 0)
+		return -1;
+	if (place->parent >= 0)
+		return 0;
+	return err_fail(err, STATUS_FAILED, location,
+			"the directory that it is in, %s, is not there any more", place->parent_path);
+}
+
 static int way_trust(const struct repo *repo, const struct place *place, struct err *err)
 {
 	uid_t sync_user;
@@ -91,15 +98,15 @@ static int way_trust(const struct repo *repo, const struct place *place, struct 
  * have been made by anybody meanwhile, where it is below a sticky directory. In this order: the way is looked
  * at first, and from then on only those whom we trust can change where it leads.
  */
-static int place_trust(const struct repo *repo, const struct place *place, struct err *err)
+static int place_trust(const struct place *place, uid_t sync_user, struct err *err)
 {
 	struct stat opened, named;
 
-	if (way_trust(repo, place, err) != 0)
+	if (trust_path(place->parent_path, sync_user, err) != 0)
 		return -1;
 	if (fstat(place->parent, &opened) != 0 || stat(place->parent_path, &named) != 0)
-		return err_errno(err, STATUS_FAILED, place->parent_path, "stat");
-	if (!same_inode(&opened, &named))
+		return err_errno(err, STATUS_FAILED, place->parent_path, "cannot be looked up");
+	if (!stat_same_inode(&opened, &named))
 		return err_fail(err, STATUS_FAILED, place->parent_path, "was exchanged while we opened it");
 	return 0;
 }
@@ -216,9 +223,9 @@ static int is_inside(int dir, const struct stat *outer)
 	int at = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), result = -1;
 
 	while (at >= 0 && fstat(at, &here) == 0) {
-		if (same_inode(&here, outer))
+		if (stat_same_inode(&here, outer))
 			result = 1;
-		else if (same_inode(&here, &last))
+		else if (stat_same_inode(&here, &last))
 			result = 0; /* the root */
 		if (result >= 0)
 			break;
@@ -252,11 +259,11 @@ static int inside_check(const struct repo *repo, const struct walk *location, co
 		return err_errno(err, STATUS_FAILED, repo->location, "stat");
 	if (location_whole)
 		store_in = is_inside(store->dir, &location_st);
-	else if (!store_whole && same_inode(&location_st, &store_st))
+	else if (!store_whole && stat_same_inode(&location_st, &store_st))
 		store_in = is_prefix(location->rest, store->rest);
 	if (store_whole)
 		location_in = is_inside(location->dir, &store_st);
-	else if (!location_whole && same_inode(&location_st, &store_st))
+	else if (!location_whole && stat_same_inode(&location_st, &store_st))
 		location_in = is_prefix(store->rest, location->rest);
 	if (store_in < 0 || location_in < 0)
 		return err_errno(err, STATUS_FAILED, repo->location, "cannot be compared with %s",
@@ -337,8 +344,6 @@ static void trial_clear(int dir)
  */
 static int trial_open(const struct place *place, const char *name)
 {
-	struct stat opened, named;
-
 	for (;;) {
 		if (mkdirat(place->parent, name, 0700) != 0 && errno != EEXIST)
 			return -1;
@@ -347,13 +352,12 @@ static int trial_open(const struct place *place, const char *name)
 			continue;
 		if (dir < 0)
 			return -1;
-		const bool locked = flock(dir, LOCK_EX) == 0 && fstat(dir, &opened) == 0;
-		const int cause = errno;
-		if (locked && fstatat(place->parent, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    same_inode(&opened, &named))
+		const bool locked = flock(dir, LOCK_EX) == 0;
+		if (locked && file_is_named(dir, place->parent, name))
 			return dir;
+		const int cause = errno;
 		close(dir);
-		if (!locked) {
+		if (!locked || (cause != 0 && cause != ENOENT)) {
 			errno = cause;
 			return -1;
 		}
@@ -402,7 +406,7 @@ static int link_check(const struct repo *repo, const struct place *place, struct
 		*err = other;
 		return -1;
 	}
-	right = stat(path, &theirs) == 0 && stat(repo->store, &ours) == 0 && same_inode(&theirs, &ours);
+	right = stat(path, &theirs) == 0 && stat(repo->store, &ours) == 0 && stat_same_inode(&theirs, &ours);
 	if (!right)
 		err_fail(err, STATUS_USAGE, repo->location, "is a link that leads elsewhere, to the store %s",
 			 path);
@@ -458,11 +462,21 @@ int migrate_check(const struct repo *repo, enum location_state *state, struct er
 		result = nesting_check(repo, &place, *state, err);
 	if (result == 0 && *state != LOCATION_LINKED)
 		result = way_trust(repo, &place, err);
-	if (result == 0 && *state == LOCATION_DIRECTORY) {
+	if (result == 0 && *state == LOCATION_DIRECTORY)
 		result = directory_check(repo, &place, err);
-		if (result == 0)
-			result = exchange_check(repo->location, &place, err);
-	}
+	place_release(&place);
+	return result;
+}
+
+int migrate_try(const struct repo *repo, enum location_state state, struct err *err)
+{
+	struct place place;
+
+	if (state != LOCATION_DIRECTORY)
+		return 0;
+	int result = place_open_there(&place, repo->location, err);
+	if (result == 0)
+		result = exchange_check(repo->location, &place, err);
 	place_release(&place);
 	return result;
 }
@@ -586,7 +600,7 @@ int migrate_prepare(struct store *store, const struct repo *repo, enum location_
 		result = journal_none(store, err);
 	if (state != LOCATION_DIRECTORY || result != 0)
 		return result;
-	result = place_open(&place, repo->location, err);
+	result = place_open_there(&place, repo->location, err);
 	if (result == 0 && fstat(place.parent, &st) != 0)
 		result = err_errno(err, STATUS_FAILED, repo->location, "%s", place.parent_path);
 	if (result == 0)
@@ -704,9 +718,9 @@ static int directory_finish(struct store *store, const struct repo *repo, char *
 	if (result == 0 && (journal.location == NULL || strcmp(journal.location, repo->location) != 0))
 		result = err_fail(err, STATUS_FAILED, repo->location, "its migration was not prepared");
 	if (result == 0)
-		result = place_open(&place, repo->location, err);
+		result = place_open_there(&place, repo->location, err);
 	if (result == 0)
-		result = place_trust(repo, &place, err);
+		result = place_trust(&place, store->sync_user, err);
 	if (result == 0 &&
 	    (fstatat(place.parent, place.name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode)))
 		result = err_fail(err, STATUS_FAILED, repo->location, "is no directory any more");
@@ -732,7 +746,7 @@ static int absent_finish(const struct store *store, const struct repo *repo, str
 			result = -1;
 	}
 	if (result == 0)
-		result = place_trust(repo, &place, err);
+		result = place_trust(&place, store->sync_user, err);
 	if (result == 0) {
 		char *text = link_text(store);
 		result = symlinkat(text, place.parent, place.name);
@@ -804,6 +818,8 @@ int migrate_recover(struct store *store, struct err *err)
 	if (journal.location == NULL)
 		return 0;
 	int result = place_open(&place, journal.location, err);
+	if (result == 0 && place.parent >= 0)
+		result = place_trust(&place, store->sync_user, err);
 	if (result == 0)
 		result = recover_place(store, &place, &journal, &ended, err);
 	if (result == 0 && ended)

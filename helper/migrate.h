@@ -24,17 +24,23 @@ enum location_state {
  * Looks at LOCATION and refuses (STATUS_USAGE), before anything is made, what could lose data: a mount point,
  * mounts inside it, a store inside the location, a location inside the store, a link elsewhere, a file; for a
  * repository with Portage's excludes a location with distfiles/, packages/ or local/ in it (the new tree
- * would not have them: P25); a file system without RENAME_EXCHANGE; a place that others may write to
- * (trust_path()).
+ * would not have them: P25); a place that others may write to (trust_path()).
  */
 int migrate_check(const struct repo *repo, enum location_state *state, struct err *err);
+
+/*
+ * Under the lock, before anything is staged: for LOCATION_DIRECTORY exchanges a directory and a link of its own
+ * beside the location, and refuses (STATUS_USAGE) a file system that cannot. Nothing for the other states.
+ */
+int migrate_try(const struct repo *repo, enum location_state state, struct err *err);
 
 /*
  * Under the lock, before the first publish: where the location is a directory, takes the number for the tree
  * that is in it (lower than that of its successor) and opens the journal. Nothing for the other states. What
  * follows may fail: the journal is then ended by the next store_lock().
  *
- *     migrate_check();  store_lock();  stage, fetch ...;  migrate_prepare();  publish();  migrate_finish();
+ *     migrate_check();  store_lock();  migrate_check();  migrate_try();  stage, fetch ...;
+ *     migrate_prepare();  publish();  migrate_finish();
  */
 int migrate_prepare(struct store *store, const struct repo *repo, enum location_state state, struct err *err);
 
@@ -42,7 +48,7 @@ int migrate_prepare(struct store *store, const struct repo *repo, enum location_
  * Under the lock, after publish(): make or exchange the link; the old tree becomes a retired snapshot. Where
  * it is on another file system than the store it stays beside the location, and *beside is its path, for a
  * note (the caller frees it; NULL otherwise). Safe to call when there is nothing to do. The way to the
- * location is judged by trust_path() once more, with the sync-user: STATUS_USAGE where it is not good now.
+ * location is judged by trust_path() once more, with the store's sync-user: STATUS_USAGE where it is not good now.
  *
  * -1: the location is as it was. 1: it is the link now, and what comes behind that failed, for which *err says
  * why: it may be as it was after a loss of power, or the old tree is still beside it; the next store_lock() ends
@@ -54,7 +60,8 @@ int migrate_finish(struct store *store, const struct repo *repo, enum location_s
 /*
  * Part of store_lock(): ends what a crash interrupted. Where the directory that the location was in is not
  * there now (its file system is not mounted) that is left for later, without an error: other commands go on,
- * and only migrate_prepare() refuses to begin anew.
+ * and only migrate_prepare() refuses to begin anew. One that others may write to now is an error, as everywhere:
+ * what is under our name there may be theirs.
  */
 int migrate_recover(struct store *store, struct err *err);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/session.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #include "helper/alloc.h"
 #include "helper/command.h"
+#include "helper/files.h"
 #include "helper/lock.h"
 #include "helper/publish.h"
 #include "helper/reclaim.h"
@@ -71,6 +71,7 @@ int session_open(struct session *session, const struct repo *repo, const char *c
 	if (migrate_check(repo, &session->location, err) != 0 ||
 	    store_take(session, command, use, err) != 0 ||
 	    migrate_check(repo, &session->location, err) != 0 ||
+	    migrate_try(repo, session->location, err) != 0 ||
 	    store_claim(&session->store, repo->location, err) != 0)
 		return -1;
 	return latest_find(session, err);
@@ -101,36 +102,25 @@ static int staging_hold(struct session *session, struct err *err)
 static int staging_check(const struct session *session, struct err *err)
 {
 	char *name = staging_name(session);
-	struct stat held, named;
-	int result = fstat(session->staging_dir, &held);
+	const bool ours = file_is_named(session->staging_dir, session->store.dir, name);
 
-	if (result == 0)
-		result = fstatat(session->store.dir, name, &named, AT_SYMLINK_NOFOLLOW);
 	free(name);
-	if (result != 0)
+	if (ours)
+		return 0;
+	if (errno != 0)
 		return err_errno(err, STATUS_FAILED, session->staging.path, "the staging directory is gone");
-	if (held.st_dev != named.st_dev || held.st_ino != named.st_ino)
-		return err_fail(err, STATUS_FAILED, session->staging.path,
-				"something else is in the place of the staging directory");
-	return 0;
+	return err_fail(err, STATUS_FAILED, session->staging.path,
+			"something else is in the place of the staging directory");
 }
 
 /* 1, 0, or -1. */
 static int staging_is_empty(const struct session *session, struct err *err)
 {
-	int fd = openat(session->staging_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-	bool empty = true;
+	DIR *dir = directory_open(session->staging_dir, ".");
 
-	if (!dir) {
-		err_errno(err, STATUS_FAILED, session->staging.path, "cannot be read");
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	while (empty && (entry = readdir(dir)))
-		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+	if (!dir)
+		return err_errno(err, STATUS_FAILED, session->staging.path, "cannot be read");
+	const bool empty = directory_next(dir) == NULL;
 	closedir(dir);
 	return empty;
 }

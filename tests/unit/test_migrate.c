@@ -21,6 +21,7 @@
 #include "helper/meta.h"
 #include "helper/migrate.h"
 #include "helper/snapshot/storage.h"
+#include "helper/trust.h"
 #include "tests/unit/scratch.h"
 
 /* ---- every call that changes a name, or makes it durable, passes here: the program is linked with --wrap
@@ -136,7 +137,7 @@ static enum location_state check(const struct fixture *fixture)
 	enum location_state state;
 	struct err err = ERR_NONE;
 
-	if (migrate_check(&fixture->repo, &state, &err) != 0)
+	if (migrate_check(&fixture->repo, &state, &err) != 0 || migrate_try(&fixture->repo, state, &err) != 0)
 		fail_msg("%s", err.text);
 	return state;
 }
@@ -146,7 +147,8 @@ static void refused(const struct fixture *fixture, const char *why)
 	enum location_state state;
 	struct err err = ERR_NONE;
 
-	assert_int_equal(migrate_check(&fixture->repo, &state, &err), -1);
+	if (migrate_check(&fixture->repo, &state, &err) == 0)
+		assert_int_equal(migrate_try(&fixture->repo, state, &err), -1);
 	assert_int_equal(err.status, STATUS_USAGE);
 	if (strstr(err.text, why) == NULL)
 		fail_msg("\"%s\" does not say \"%s\"", err.text, why);
@@ -159,6 +161,7 @@ static int migrate(const struct fixture *fixture, char **beside, struct err *err
 	struct store store;
 
 	scratch_open(&store, fixture->store);
+	assert_int_equal(trust_user(fixture->repo.sync_user, &store.sync_user, err), 0);
 	int result = migrate_prepare(&store, &fixture->repo, state, err);
 	if (result == 0) {
 		scratch_publish(&store, "new");
@@ -676,6 +679,17 @@ static void test_another_file_system(void **state)
 	fixture_free(&fixture);
 }
 
+/* Dies right behind the exchange: the old tree is still beside the location. */
+static void die_behind_the_exchange(const struct fixture *fixture)
+{
+	struct stat st = { .st_mode = 0 };
+
+	for (int at = 1; !S_ISLNK(st.st_mode); at++) {
+		assert_true(migrate_and_die(fixture, at));
+		assert_int_equal(lstat(fixture->location, &st), 0);
+	}
+}
+
 /* Exchanged, and not mounted when the next commands run: the bare mount point is there, or not even that. */
 static void test_p3_not_mounted_at_recovery(void **state)
 {
@@ -684,15 +698,10 @@ static void test_p3_not_mounted_at_recovery(void **state)
 	struct err err = ERR_NONE;
 	enum location_state absent;
 	char *away = scratch_path(*state, "away");
-	int at = 1;
 
 	fixture_make(&fixture, *state, "repos/gentoo", "store");
 	make_old_tree(&fixture);
-	for (bool exchanged = false; !exchanged; at++) { /* dies right behind the exchange */
-		struct stat st;
-		assert_true(migrate_and_die(&fixture, at));
-		exchanged = lstat(fixture.location, &st) == 0 && S_ISLNK(st.st_mode);
-	}
+	die_behind_the_exchange(&fixture);
 	assert_version(fixture.location, "new");
 	assert_int_equal(rename(fixture.parent, away), 0);
 	for (int bare = 0; bare < 2; bare++) {
@@ -714,6 +723,54 @@ static void test_p3_not_mounted_at_recovery(void **state)
 	store_close(&store);
 	assert_int_equal(entries_beside(&fixture), 1);
 	assert_migrated(&fixture);
+	free(away);
+	fixture_free(&fixture);
+}
+
+/* What is under our name there may be anybody's by now. */
+static void test_others_may_write_to_the_parent_at_recovery(void **state)
+{
+	struct fixture fixture;
+	struct store store = STORE_CLOSED;
+	struct err err = ERR_NONE;
+
+	fixture_make(&fixture, *state, "repos/gentoo", "store");
+	make_old_tree(&fixture);
+	die_behind_the_exchange(&fixture);
+	assert_int_equal(chmod(fixture.parent, 0777), 0);
+	assert_int_equal(store_open(&store, fixture.store, STORE_CHANGE, false, &err), 0);
+	assert_int_equal(store_lock(&store, "unit test", true, &err), -1);
+	assert_int_equal(err.status, STATUS_USAGE);
+	assert_non_null(strstr(err.text, "may be written to by everybody"));
+	assert_true(store_has(&store, STORE_MIGRATION));
+	store_close(&store);
+	assert_int_equal(chmod(fixture.parent, 0755), 0);
+	scratch_open(&store, fixture.store);
+	store_close(&store);
+	assert_migrated(&fixture);
+	fixture_free(&fixture);
+}
+
+static void test_the_parent_is_gone_by_now(void **state)
+{
+	struct fixture fixture;
+	struct store store;
+	struct err err = ERR_NONE;
+	char *beside, *away = scratch_path(*state, "away");
+
+	fixture_make(&fixture, *state, "repos/gentoo", "store");
+	make_old_tree(&fixture);
+	const enum location_state found = check(&fixture);
+	scratch_open(&store, fixture.store);
+	assert_int_equal(migrate_prepare(&store, &fixture.repo, found, &err), 0);
+	scratch_publish(&store, "new");
+	assert_int_equal(rename(fixture.parent, away), 0);
+	assert_int_equal(migrate_finish(&store, &fixture.repo, found, &beside, &err), -1);
+	char *wanted = alloc_printf("%s: the directory that it is in, %s, is not there any more",
+				    fixture.location, fixture.parent);
+	assert_string_equal(err.text, wanted);
+	store_close(&store);
+	free(wanted);
 	free(away);
 	fixture_free(&fixture);
 }
@@ -765,6 +822,8 @@ int main(void)
 		scratch_test(test_a_killed_check_leaves_nothing_for_good),
 		scratch_test(test_another_file_system),
 		scratch_test(test_p3_not_mounted_at_recovery),
+		scratch_test(test_others_may_write_to_the_parent_at_recovery),
+		scratch_test(test_the_parent_is_gone_by_now),
 		scratch_test(test_a_damaged_journal_stops),
 	};
 
