@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# `make bench`: figures, as medians and ratios within one run.  No test: nothing fails for being slow.
-EXTRA_DIST += bench/bench
-EXTRA_PROGRAMS += bench/bench-calls
-bench_bench_calls_SOURCES = bench/bench-calls.c
-CLEANFILES += $(EXTRA_PROGRAMS)
+# Figures, as medians and ratios within one run.  No test: nothing fails for being slow.
+# `make bench` is all there is; `make bench-preload BENCH="--only calls --rounds 50"`: bench/bench-preload --help.
+EXTRA_DIST += bench/bench-preload
+EXTRA_PROGRAMS += bench/bench-worker
+bench_bench_worker_SOURCES = bench/worker.c
+EXTRA_LTLIBRARIES = bench/empty.la
+bench_empty_la_SOURCES = bench/empty.c
+# -rpath: else libtool makes an archive of it
+bench_empty_la_LDFLAGS = -module -avoid-version -shared -rpath $(pkglibdir) -XCClinker -nostdlib -XCClinker -nostartfiles
+CLEANFILES += $(EXTRA_PROGRAMS) $(EXTRA_LTLIBRARIES) bench-preload.json
 
-.PHONY: bench
-bench: all bench/bench-calls
-	@$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/bench/bench
+.PHONY: bench bench-preload
+bench: bench-preload
+bench-preload: all bench/bench-worker bench/empty.la
+	@$(AM_TESTS_ENVIRONMENT) /usr/bin/python3 $(top_srcdir)/bench/bench-preload $(BENCH)
