@@ -73,15 +73,18 @@ int command_repos(const struct options *options, bool need_one, struct repos *re
 	return repos_of_config(options, repos, err);
 }
 
-/* "NAME: text", unless the text begins so already. */
+/* "NAME: text", unless the text begins so already, or says [NAME] itself: "FILE:LINE: [NAME] KEY = VALUE: ...". */
 static void print_failure(const struct repo *repo, const struct err *err)
 {
-	size_t length = strlen(repo->name);
+	const size_t length = strlen(repo->name);
+	char *section = alloc_printf(": [%s] ", repo->name);
 
-	if (strncmp(err->text, repo->name, length) == 0 && err->text[length] == ':')
+	if ((strncmp(err->text, repo->name, length) == 0 && err->text[length] == ':') ||
+	    strstr(err->text, section))
 		err_print(err);
 	else
 		warn(repo->name, "%s", err->text);
+	free(section);
 }
 
 int command_each(const struct options *options, bool need_one,

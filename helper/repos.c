@@ -19,9 +19,14 @@
 #define PORTAGE_CONFIG "/etc/portage/repos.conf"
 
 #define MAX_DELETE "sync-rcu-max-delete"
+#define STORE_DIR "sync-rcu-store-dir"
 
 /* No count of snapshots and no age needs more, and a product with seconds stays far from any limit. */
 #define NUMBER_MAX 1000000
+
+static const char *const key_names[] = { [REPO_SYNC_TYPE] = "sync-type",
+					 [REPO_SYNC_URI] = "sync-uri",
+					 [REPO_SYNC_OPTS] = "sync-rsync-extra-opts" };
 
 /* One section on its way to a struct repo. */
 struct reading {
@@ -261,6 +266,9 @@ static void repo_clear(struct repo *repo)
 	for (size_t i = 0; repo->sync_opts && repo->sync_opts[i]; i++)
 		free(repo->sync_opts[i]);
 	free(repo->sync_opts);
+	free(repo->sync_opts_text);
+	for (int key = 0; key < REPO_KEYS; key++)
+		free(repo->where[key]);
 }
 
 void repos_release(struct repos *repos)
@@ -298,12 +306,22 @@ static int repo_check(const struct reading *reading, const struct repo *repo, bo
 		key = conf_find(reading->conf, reading->section, "sync-allow-hardlinks");
 		return bad_value(reading, key, key->value, "sync-rcu needs hard links");
 	}
-	key = conf_find(reading->conf, reading->section, "sync-rcu-store-dir");
+	key = conf_find(reading->conf, reading->section, STORE_DIR);
 	if (path_within(repo->store, repo->location))
 		return bad_value(reading, key, repo->store, "the store is inside the location");
 	if (path_within(repo->location, repo->store))
 		return bad_value(reading, key, repo->store, "the location is inside the store");
 	return 0;
+}
+
+/* Where the keys are that a transport judges later. */
+static void note_places(const struct reading *reading, struct repo *repo)
+{
+	for (int key = 0; key < REPO_KEYS; key++) {
+		const struct conf_key *found = conf_find(reading->conf, reading->section, key_names[key]);
+
+		repo->where[key] = alloc_copy(found ? found->where : reading->section->where);
+	}
 }
 
 /* Every value of the section, as Portage gets them all: a bad %(...)s anywhere is an error. */
@@ -341,12 +359,13 @@ static int repo_read(const struct reading *reading, bool from_portage, struct re
 		.ttl_days = 7,
 	};
 	if (check_values(reading) != 0 || read_path(reading, "location", &repo->location) != 0 ||
-	    read_path(reading, "sync-rcu-store-dir", &repo->store) != 0 ||
+	    read_path(reading, STORE_DIR, &repo->store) != 0 ||
 	    read_text(reading, "sync-type", &repo->sync_type) != 0 ||
 	    read_text(reading, "sync-uri", &repo->sync_uri) != 0 ||
 	    read_text(reading, "sync-user", &repo->sync_user) != 0 ||
 	    read_text(reading, "sync-rcu-verify", &repo->verify) != 0 ||
 	    read_text(reading, "sync-rcu-hooks", &repo->hooks) != 0 ||
+	    read_text(reading, "sync-rsync-extra-opts", &repo->sync_opts_text) != 0 ||
 	    read_words(reading, "sync-rsync-extra-opts", &repo->sync_opts) != 0 ||
 	    read_bool(reading, "sync-rcu", &repo->rcu) != 0 ||
 	    read_bool(reading, "auto-sync", &repo->auto_sync) != 0 ||
@@ -355,7 +374,18 @@ static int repo_read(const struct reading *reading, bool from_portage, struct re
 	    read_number(reading, "sync-rcu-ttl-days", &repo->ttl_days) != 0 || check_share(reading) != 0 ||
 	    read_durability(reading, &repo->durable) != 0)
 		return -1;
+	note_places(reading, repo);
 	return repo_check(reading, repo, hardlinks);
+}
+
+int repo_refuse(const struct repo *repo, enum repo_key key, const char *why, struct err *err)
+{
+	const char *const values[] = { [REPO_SYNC_TYPE] = repo->sync_type,
+				       [REPO_SYNC_URI] = repo->sync_uri,
+				       [REPO_SYNC_OPTS] = repo->sync_opts_text };
+
+	return err_fail(err, STATUS_USAGE, repo->where[key] ? repo->where[key] : repo->name,
+			"[%s] %s = %s: %s", repo->name, key_names[key], values[key] ? values[key] : "", why);
 }
 
 /* Is one of them where the other's tree is, or will be? */
@@ -368,9 +398,9 @@ static bool paths_overlap(const char *a, const char *b)
 static const char *repos_collide(const struct repo *earlier, const struct repo *later)
 {
 	if (earlier->rcu && later->rcu && paths_overlap(earlier->store, later->store))
-		return "sync-rcu-store-dir";
+		return STORE_DIR;
 	if (later->rcu && paths_overlap(earlier->location, later->store))
-		return "sync-rcu-store-dir";
+		return STORE_DIR;
 	if (earlier->rcu && paths_overlap(earlier->store, later->location))
 		return "location";
 	/*
@@ -413,6 +443,18 @@ static void set_literally(struct conf_section *section, const char *name, const 
 	*to = '\0';
 	conf_set(section, name, escaped, where);
 	free(escaped);
+}
+
+/* What `override` sets the key to, the last one; NULL where it does not. */
+static const char *override_find(const struct repos_override *override, const char *name)
+{
+	const size_t length = strlen(name);
+	const char *found = NULL;
+
+	for (char **set = override ? override->set : NULL; set && *set; set++)
+		if (strncasecmp(*set, name, length) == 0 && (*set)[length] == '=')
+			found = *set;
+	return found;
 }
 
 static int apply_override(struct conf_section *section, const struct repos_override *override,
@@ -590,6 +632,20 @@ static char *store_of(const char *location, struct err *err)
 	return store;
 }
 
+/* A key of the repository that the command line stands for, from its own option: --set may not say it, too. */
+static int set_option(struct conf_section *section, const char *key, const char *value, const char *option,
+		      const struct repos_override *override, struct err *err)
+{
+	const char *set = value ? override_find(override, key) : NULL;
+
+	if (set)
+		return err_fail(err, STATUS_USAGE, "--set", "%.*s = %s: %s says it already",
+				(int)strcspn(set, "="), set, strchr(set, '=') + 1, option);
+	if (value)
+		set_literally(section, key, value, option);
+	return 0;
+}
+
 int repos_from_options(struct repos *repos, const char *location, const char *store, const char *type,
 		       const char *uri, const struct repos_override *override, struct err *err)
 {
@@ -601,17 +657,17 @@ int repos_from_options(struct repos *repos, const char *location, const char *st
 	repos->source = alloc_copy("the command line");
 	conf_init(&conf);
 	struct conf_section *section = conf_section(&conf, "--location", "the command line");
-	set_literally(section, "location", location, "--location");
-	if (!store)
-		store = found = store_of(location, err);
-	if (store) {
-		set_literally(section, "sync-rcu-store-dir", store, "--store");
-		if (type)
-			set_literally(section, "sync-type", type, "--type");
-		if (uri)
-			set_literally(section, "sync-uri", uri, "--uri");
-		result = repos_from_conf(repos, &conf, false, override, err);
+	const bool good = set_option(section, "location", location, "--location", override, err) == 0 &&
+			  set_option(section, STORE_DIR, store, "--store", override, err) == 0 &&
+			  set_option(section, "sync-type", type, "--type", override, err) == 0 &&
+			  set_option(section, "sync-uri", uri, "--uri", override, err) == 0;
+	if (good && !store && !override_find(override, STORE_DIR)) {
+		found = store_of(location, err);
+		if (found)
+			set_literally(section, STORE_DIR, found, "--store");
 	}
+	if (err->status == STATUS_DONE)
+		result = repos_from_conf(repos, &conf, false, override, err);
 	if (result == 0) {
 		free(repos->list[0].name);
 		repos->list[0].name = alloc_copy(repos->list[0].location);

@@ -15,6 +15,14 @@
 
 #include "helper/err.h"
 
+/* The keys whose values a transport judges: repo_refuse(). */
+enum repo_key {
+	REPO_SYNC_TYPE,
+	REPO_SYNC_URI,
+	REPO_SYNC_OPTS,
+	REPO_KEYS
+};
+
 struct repo {
 	char *name;      /* the section, or the location where the command line stands for a repository */
 	char *location;  /* absolute, no trailing slash, never NULL */
@@ -26,7 +34,9 @@ struct repo {
 	char *hooks;
 	char **sync_opts; /* more arguments for the transport, NULL-terminated (sync-rsync-extra-opts, split
 			     at blanks with shell quoting) */
-	bool rcu;         /* sync-rcu */
+	char *sync_opts_text;   /* the same as it was given; NULL if it was not */
+	char *where[REPO_KEYS]; /* "FILE:LINE" of each key, or of the section that does not have it */
+	bool rcu;               /* sync-rcu */
 	bool auto_sync;
 	bool durable;      /* sync-rcu-durability is full */
 	bool from_portage; /* read from Portage's files: Portage's excludes apply */
@@ -58,12 +68,18 @@ struct repos_override {
 int repos_read(struct repos *repos, const char *path, const struct repos_override *override, struct err *err);
 void repos_release(struct repos *repos);
 
+/*
+ * Says that the value of a key will not do: "FILE:LINE: [NAME] KEY = VALUE: why", STATUS_USAGE; where it is not set,
+ * VALUE is empty. Always -1.
+ */
+int repo_refuse(const struct repo *repo, enum repo_key key, const char *why, struct err *err);
+
 /* The section `name`, or NULL. */
 const struct repo *repos_find(const struct repos *repos, const char *name);
 
 /*
  * The repository that --location, --store, --type and --uri stand for, with the defaults of our own files and
- * --set on top. `store` may be NULL where LOCATION is a link into one: it is found by pin_find_store()
+ * --set on top: of a key that one of these options says already --set is an error. `store` may be NULL where LOCATION is a link into one: it is found by pin_find_store()
  * (helper/pin.h). Released with repos_release().
  */
 int repos_from_options(struct repos *repos, const char *location, const char *store, const char *type,

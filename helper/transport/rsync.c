@@ -115,6 +115,15 @@ static bool takes_next_word(const char *word)
 	return false;
 }
 
+static int refuse_word(const struct repo *repo, const char *word, struct err *err)
+{
+	char *why = alloc_printf("%s cannot be used with snapshots", word);
+	int result = repo_refuse(repo, REPO_SYNC_OPTS, why, err);
+
+	free(why);
+	return result;
+}
+
 static int check_options(const struct repo *repo, struct err *err)
 {
 	bool is_argument = false;
@@ -134,8 +143,7 @@ static int check_options(const struct repo *repo, struct err *err)
 		else
 			bad = letters_refused(text + 1);
 		if (bad)
-			return err_fail(err, STATUS_USAGE, repo->name,
-					"sync-rsync-extra-opts: %s: cannot be used with snapshots", text);
+			return refuse_word(repo, text, err);
 		is_argument = takes_next_word(text);
 	}
 	return 0;
@@ -171,7 +179,7 @@ static int check_uri(const struct repo *repo, struct err *err)
 	const char *uri = repo->sync_uri;
 
 	if (!uri)
-		return err_fail(err, STATUS_USAGE, repo->name, "sync-uri is not set");
+		return repo_refuse(repo, REPO_SYNC_URI, "not set", err);
 	if (local_path(uri))
 		return 0;
 	for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++)
@@ -179,8 +187,8 @@ static int check_uri(const struct repo *repo, struct err *err)
 			return 0;
 	if (!strstr(uri, "://") && is_remote(uri))
 		return 0;
-	return err_fail(err, STATUS_USAGE, repo->name,
-			"sync-uri = %s: not an absolute path, file://, rsync://, ssh:// or HOST:PATH", uri);
+	return repo_refuse(repo, REPO_SYNC_URI,
+			   "not an absolute path, file://, rsync://, ssh:// or HOST:PATH", err);
 }
 
 /* The canonical path of the longest part of `path` (absolute) that is there. The caller frees it. */
@@ -228,7 +236,7 @@ static int check_place(const struct repo *repo, struct err *err)
 	free(location);
 	free(there);
 	free(store);
-	return what ? err_fail(err, STATUS_USAGE, repo->name, "sync-uri = %s: %s", repo->sync_uri, what) : 0;
+	return what ? repo_refuse(repo, REPO_SYNC_URI, what, err) : 0;
 }
 
 static int rsync_check(const struct repo *repo, struct err *err)

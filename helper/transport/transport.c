@@ -8,13 +8,12 @@ static const struct transport *const transports[] = { &transport_rsync };
 const struct transport *transport_find(const struct repo *repo, struct err *err)
 {
 	if (!repo->sync_type) {
-		err_fail(err, STATUS_USAGE, repo->name, "sync-type is not set");
+		repo_refuse(repo, REPO_SYNC_TYPE, "not set", err);
 		return NULL;
 	}
 	for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++)
 		if (strcmp(transports[i]->type, repo->sync_type) == 0)
 			return transports[i];
-	err_fail(err, STATUS_USAGE, repo->name, "sync-type = %s: this version knows only rsync",
-		 repo->sync_type);
+	repo_refuse(repo, REPO_SYNC_TYPE, "this version knows only rsync", err);
 	return NULL;
 }

@@ -45,6 +45,25 @@ refused_line() {
 	refused_line $'[more]\nlocation = /more' '/repos.conf:6: \[more\] sync-rcu-store-dir = : not set'
 }
 
+@test "what a transport cannot use names file, line, key and value as well" {
+	# refused_value KEY VALUE LINE TEXT: the good one, with that value instead
+	refused_value() {
+		good | sed "s|^$1 = .*|$1 = $2|" >"$T/repos.conf"
+		refused 2 "/repos.conf:$3: \[it\] $1 = $2: $4" rcu_repo --config "$T/repos.conf" sync
+		[ "$(wc -l <"$T/refused.err")" = 1 ]
+	}
+	make_version "$SOURCE" A
+	refused_value sync-type git 4 'this version knows only rsync'
+	refused_value sync-uri ftp://h/x 5 'not an absolute path'
+	refused_value sync-uri "$T" 5 'the store is in it'
+	refused_line 'sync-rsync-extra-opts = -v --inplace' \
+		'/repos.conf:6: \[it\] sync-rsync-extra-opts = -v --inplace: --inplace cannot be used'
+	good | grep -v sync-uri >"$T/repos.conf"
+	refused 2 '/repos.conf:1: \[it\] sync-uri = : not set' rcu_repo --config "$T/repos.conf" sync
+	refused 2 '--set: \[it\] sync-type = cvs: ' rcu_repo --config "$T/repos.conf" sync --set sync-type=cvs
+	[ ! -e "$T/store-it" ] && [ ! -e "$T/it" ]
+}
+
 @test "a file that cannot be read, or is none" {
 	refused 2 'none: cannot be read: No such file' rcu_repo --config "$T/none" sync
 	RCU_REPO_CONFIG=$T/none refused 2 'none: cannot be read: No such file' rcu_repo sync
@@ -110,6 +129,20 @@ refused_line() {
 	[ "$(version_of "$T/one")" = A ]
 	sync_version A --set sync-rcu-durability=none
 	refused 2 '^rcu-repo: --set: .*sync-rcu-ttl-days = x: ' repo gc --set sync-rcu-ttl-days=x
+}
+
+@test "--set of what an option says as well is refused, whichever comes first; of what none says it is taken" {
+	make_version "$SOURCE" A
+	refused 2 '^rcu-repo: --set: location = /x: --location says it already' repo sync --type rsync --uri "$SOURCE" \
+		--set location=/x
+	refused 2 '--set: Location = .*: --location says it already' repo list --set "Location=$LOCATION"
+	refused 2 '--set: sync-rcu-store-dir = /x: --store says' repo list --set sync-rcu-store-dir=/x
+	refused 2 '--set: sync-type = rsync: --type says' repo sync --set sync-type=rsync --type rsync --uri "$SOURCE"
+	refused 2 '--set: sync-uri = /x: --uri says' repo sync --set sync-uri=/x --type rsync --uri "$SOURCE"
+	[ ! -e "$LOCATION" ] && [ ! -e "$STORE" ]
+	rcu_repo sync --location "$LOCATION" --set "sync-rcu-store-dir=$STORE" --set sync-type=rsync \
+		--set "sync-uri=$SOURCE"
+	[ "$(version_of "$LOCATION")" = A ]
 }
 
 @test "one store for two repositories, a store inside a location: nothing is touched" {

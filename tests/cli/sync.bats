@@ -356,16 +356,16 @@ same_tree() { [ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$1/" "$2/")"
 # --- what is refused before anything is touched ---
 
 @test "no transport, another one, no source, a relative one" {
-	refused 2 'sync-type is not set' repo sync --uri "$SOURCE"
+	refused 2 'sync-type = : not set' repo sync --uri "$SOURCE"
 	refused 2 'sync-type = git: this version knows only rsync' repo sync --type git --uri "$SOURCE"
-	refused 2 'sync-uri is not set' repo sync --type rsync
+	refused 2 'sync-uri = : not set' repo sync --type rsync
 	refused 2 'sync-uri = source: not an absolute path' repo sync --type rsync --uri source
 	[ ! -e "$STORE" ]
 }
 
 @test "options of the user that cannot be used with snapshots" {
 	make_version "$SOURCE" A
-	refused 2 'inplace: cannot be used' repo sync --type rsync --uri "$SOURCE" \
+	refused 2 'inplace cannot be used' repo sync --type rsync --uri "$SOURCE" \
 		--set 'sync-rsync-extra-opts=--exclude=/header --inplace'
 	local option
 	for option in "-v $T" "$T" "--delete-excluded $T" "--files-from=/f" --size-only --min-size=9 --max-size=9 --modify-window=9 -@9 -n; do

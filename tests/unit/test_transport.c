@@ -160,14 +160,14 @@ static void test_sources(void **state)
 	check("ssh://u@h:22/p", "");
 	check("h:p", "");
 	check("u@h::m/p", "");
-	check(NULL, "r: sync-uri is not set");
-	check("a/b", "r: sync-uri = a/b" NO_SOURCE);
-	check("file://a/b", "r: sync-uri = file://a/b" NO_SOURCE);
-	check("rsync://h", "r: sync-uri = rsync://h" NO_SOURCE);
-	check("https://h/p", "r: sync-uri = https://h/p" NO_SOURCE);
-	check("--help", "r: sync-uri = --help" NO_SOURCE);
-	check("a/b:c", "r: sync-uri = a/b:c" NO_SOURCE);
-	check(":p", "r: sync-uri = :p" NO_SOURCE);
+	check(NULL, "r: [r] sync-uri = : not set");
+	check("a/b", "r: [r] sync-uri = a/b" NO_SOURCE);
+	check("file://a/b", "r: [r] sync-uri = file://a/b" NO_SOURCE);
+	check("rsync://h", "r: [r] sync-uri = rsync://h" NO_SOURCE);
+	check("https://h/p", "r: [r] sync-uri = https://h/p" NO_SOURCE);
+	check("--help", "r: [r] sync-uri = --help" NO_SOURCE);
+	check("a/b:c", "r: [r] sync-uri = a/b:c" NO_SOURCE);
+	check(":p", "r: [r] sync-uri = :p" NO_SOURCE);
 }
 
 /* What ssh:// becomes shows in the words; the fetch itself fails, since --rsh is a program that fails. */
@@ -251,11 +251,11 @@ static void test_which_transport(void **state)
 	assert_ptr_equal(transport_find(&repo, &err), &transport_rsync);
 	repo.sync_type = (char *)"git";
 	assert_null(transport_find(&repo, &err));
-	assert_string_equal(err.text, "r: sync-type = git: this version knows only rsync");
+	assert_string_equal(err.text, "r: [r] sync-type = git: this version knows only rsync");
 	err_clear(&err);
 	repo.sync_type = NULL;
 	assert_null(transport_find(&repo, &err));
-	assert_string_equal(err.text, "r: sync-type is not set");
+	assert_string_equal(err.text, "r: [r] sync-type = : not set");
 }
 
 int main(void)
