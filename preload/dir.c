@@ -66,8 +66,6 @@ static struct dirent64 *glob_readdir64(void *directory)
 	return next()->readdir64(directory);
 }
 
-#define STAT_VERSION 1 /* of struct stat on x86_64, for __xstat() */
-
 static int glob_stat(const char *path, struct stat *st)
 {
 	return wrap___xstat(STAT_VERSION, path, st);

@@ -3,6 +3,7 @@
 SHIM_SOURCES = \
 	preload/at.c \
 	preload/dir.c \
+	preload/fts.c \
 	preload/give_back.c \
 	preload/next.c \
 	preload/open.c \
@@ -11,6 +12,7 @@ SHIM_SOURCES = \
 	preload/stdio.c \
 	preload/template.c \
 	preload/two_path.c \
+	preload/walk.c \
 	preload/calls.def \
 	preload/exec.c preload/exec.h \
 	preload/exec_env.c preload/exec_env.h \

@@ -79,3 +79,24 @@ char *strchr(const char *text, int value)
 			return NULL;
 	}
 }
+
+char *strrchr(const char *text, int value)
+{
+	char *last = NULL;
+
+	for (;; text++) {
+		if (*text == (char)value)
+			last = (char *)text;
+		if (*text == '\0')
+			return last;
+	}
+}
+
+int strcmp(const char *left, const char *right)
+{
+	while (*left && *left == *right) {
+		left++;
+		right++;
+	}
+	return *(const unsigned char *)left - *(const unsigned char *)right;
+}

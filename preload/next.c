@@ -43,7 +43,7 @@ struct binding {
 
 #define BY_DEFAULT(mark) (sizeof(#mark) == sizeof("@@"))
 #define IS_OBJECT(result) \
-	_Generic((result *)NULL, char ** : true, DIR ** : true, FILE ** : true, default : false)
+	_Generic((result *)NULL, int * : false, long * : false, default : true)
 
 static const struct binding bindings[] = {
 #define CALL(family, id, symbol, mark, version, result, parameters) \
@@ -53,6 +53,11 @@ static const struct binding bindings[] = {
 	{ (union slot *)&next_slots.readdir, "readdir", "GLIBC_2.2.5", true, true },
 	{ (union slot *)&next_slots.readdir64, "readdir64", "GLIBC_2.2.5", true, true },
 	{ (union slot *)&next_slots.closedir, "closedir", "GLIBC_2.2.5", true, false },
+	{ (union slot *)&next_slots.fdopendir, "fdopendir", "GLIBC_2.4", true, true },
+	{ (union slot *)&next_slots.malloc, "malloc", "GLIBC_2.2.5", true, true },
+	{ (union slot *)&next_slots.calloc, "calloc", "GLIBC_2.2.5", true, true },
+	{ (union slot *)&next_slots.realloc, "realloc", "GLIBC_2.2.5", true, true },
+	{ (union slot *)&next_slots.free, "free", "GLIBC_2.2.5", true, false },
 };
 
 static bool in_one_object(void *left, void *right)

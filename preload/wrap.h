@@ -15,6 +15,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
+#include <ftw.h>
 #include <glob.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -30,6 +32,9 @@
 #include "preload/map.h"
 #include "preload/refuse.h"
 #include "preload/state.h"
+
+/* Of struct stat in the __xstat family, which every glibc has. */
+#define STAT_VERSION 1
 
 /* Prototypes of all bodies. */
 #define CALL(family, id, symbol, mark, version, result, parameters) \
@@ -70,6 +75,30 @@
 #ifndef EXPORT_give_back
 #define EXPORT_give_back EXPORT_NOT
 #endif
+#ifndef EXPORT_walk
+#define EXPORT_walk EXPORT_NOT
+#endif
+#ifndef EXPORT_fts
+#define EXPORT_fts EXPORT_NOT
+#endif
+#ifndef EXPORT_raw
+#define EXPORT_raw EXPORT_NOT
+#endif
+#ifndef EXPORT_socket
+#define EXPORT_socket EXPORT_NOT
+#endif
+#ifndef EXPORT_load
+#define EXPORT_load EXPORT_NOT
+#endif
+#ifndef EXPORT_mount
+#define EXPORT_mount EXPORT_NOT
+#endif
+#ifndef EXPORT_watch
+#define EXPORT_watch EXPORT_NOT
+#endif
+#ifndef EXPORT_named
+#define EXPORT_named EXPORT_NOT
+#endif
 #define CALL(family, id, symbol, mark, version, result, parameters) EXPORT_##family(id, symbol, mark, version)
 #include "preload/calls.def"
 #undef CALL
@@ -83,6 +112,12 @@ struct next {
 	struct dirent *(*readdir)(DIR *directory);
 	struct dirent64 *(*readdir64)(DIR *directory);
 	int (*closedir)(DIR *directory);
+	/* Not wrapped: for walks that libc would need memory for, too (walk.c, fts.c). */
+	DIR *(*fdopendir)(int fd);
+	void *(*malloc)(size_t size);
+	void *(*calloc)(size_t count, size_t size);
+	void *(*realloc)(void *memory, size_t size);
+	void (*free)(void *memory);
 };
 
 /*

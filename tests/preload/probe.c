@@ -12,11 +12,12 @@
  *
  * `all` is every call; `at` those with a directory descriptor, which is DIR's (-d) or AT_FDCWD. The PATH @NULL@ is NULL.
  */
+#include "tests/preload/probe.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,15 +56,10 @@ __asm__(".symver glob64_old, glob64@GLIBC_2.2.5");
 #define STAT_VERSION 1
 #define TEXT_ROOM 8192
 
-typedef void any_call(void);
+const char *path;
+int dir = AT_FDCWD;
 
-/* One way of calling: prints what comes after the name. */
-typedef void call_shape(any_call *call);
-
-static const char *path;
-static int dir = AT_FDCWD;
-
-static void say(long result)
+void say(long result)
 {
 	int error = errno;
 
@@ -71,14 +67,14 @@ static void say(long result)
 	errno = 0;
 }
 
-static void say_stat(const struct stat *st)
+void say_stat(const struct stat *st)
 {
 	printf(" dev %lx ino %lu mode %o size %lld mtime %lld", (unsigned long)st->st_dev,
 	       (unsigned long)st->st_ino, st->st_mode, S_ISDIR(st->st_mode) ? 0LL : (long long)st->st_size,
 	       (long long)st->st_mtime);
 }
 
-static void say_name(const char *name)
+void say_name(const char *name)
 {
 	for (; *name; name++)
 		printf(*name == '\n' ? "\\n" : "%c", *name);
@@ -89,7 +85,7 @@ static int by_text(const void *left, const void *right)
 	return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-static void say_names(char **names, size_t count)
+void say_names(char **names, size_t count)
 {
 	qsort(names, count, sizeof(*names), by_text);
 	for (size_t i = 0; i < count; i++) {
@@ -555,18 +551,7 @@ static void real_path_only(any_call *call)
 	free(own);
 }
 
-static const struct probe {
-	const char *id; /* of calls.def */
-	const char *how;
-	any_call *call;
-	call_shape *shape;
-	bool at;
-	bool null; /* NULL is a legal path, or one with an errno */
-} probes[] = {
-#define PROBE(id, how, shape, at, null)                     \
-	{                                                   \
-#id, how, (any_call *)(id), shape, at, null \
-	}
+static const struct probe probes[] = {
 	PROBE(open, "", open_read, false, true),
 	PROBE(open, "+O_DIRECTORY", open_directory, false, true),
 	PROBE(open, "+O_NOFOLLOW", open_nofollow, false, true),
@@ -647,19 +632,33 @@ static bool wanted(const struct probe *p, const char *what)
 	return strcmp(what, "all") == 0 || (strcmp(what, "at") == 0 && p->at) || strcmp(what, p->id) == 0;
 }
 
-static int list(void)
+static void list(const struct probe *table, size_t count)
 {
-	for (size_t i = 0; i < PROBES; i++)
-		puts(probes[i].id);
-	return 0;
+	for (size_t i = 0; i < count; i++)
+		puts(table[i].id);
+}
+
+static void run(const struct probe *table, size_t count, const char *what)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!wanted(&table[i], what))
+			continue;
+		printf("%s%s", table[i].id, table[i].how);
+		errno = 0;
+		table[i].shape(table[i].call);
+		putchar('\n');
+	}
 }
 
 int main(int argc, char **argv)
 {
 	int option;
 
-	if (argc == 2 && strcmp(argv[1], "--list") == 0)
-		return list();
+	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+		list(probes, PROBES);
+		list(more_probes, more_probes_count);
+		return 0;
+	}
 	while ((option = getopt(argc, argv, "c:d:")) != -1) {
 		if (option == 'c' && chdir(optarg) != 0)
 			return 3;
@@ -671,13 +670,9 @@ int main(int argc, char **argv)
 	if (argc - optind < 2)
 		return 2;
 	path = strcmp(argv[optind], "@NULL@") == 0 ? NULL : argv[optind];
-	for (int a = optind + 1; a < argc; a++)
-		for (size_t i = 0; i < PROBES; i++)
-			if (wanted(&probes[i], argv[a])) {
-				printf("%s%s", probes[i].id, probes[i].how);
-				errno = 0;
-				probes[i].shape(probes[i].call);
-				putchar('\n');
-			}
+	for (int a = optind + 1; a < argc; a++) {
+		run(probes, PROBES, argv[a]);
+		run(more_probes, more_probes_count, argv[a]);
+	}
 	return 0;
 }

@@ -3,7 +3,7 @@
 PROBE_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -U_FORTIFY_SOURCE
 
 check_PROGRAMS += tests/preload/probe tests/preload/contexts
-tests_preload_probe_SOURCES = tests/preload/probe.c
+tests_preload_probe_SOURCES = tests/preload/probe.c tests/preload/probe.h tests/preload/probe-more.c
 tests_preload_probe_CPPFLAGS = $(PROBE_CPPFLAGS)
 tests_preload_probe_CFLAGS = $(WARN_CFLAGS)
 tests_preload_probe_LDFLAGS =
@@ -19,6 +19,6 @@ tests_preload_libothers_la_CPPFLAGS = $(PROBE_CPPFLAGS)
 tests_preload_libothers_la_CFLAGS = $(WARN_CFLAGS)
 tests_preload_libothers_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 
-shim_bats = tests/preload/reading.bats tests/preload/contexts.bats tests/preload/programs.bats
+shim_bats = tests/preload/reading.bats tests/preload/contexts.bats tests/preload/programs.bats tests/preload/walks.bats
 TESTS += $(shim_bats)
 EXTRA_DIST += $(shim_bats) tests/preload/pinned.bash

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/preload/probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int nftw_old(const char *name, int (*callback)(const char *, const struct stat *, int, struct FTW *),
+	     int streams, int flags);
+int nftw64_old(const char *name, int (*callback)(const char *, const struct stat64 *, int, struct FTW *),
+	       int streams, int flags);
+__asm__(".symver nftw_old, nftw@GLIBC_2.2.5");
+__asm__(".symver nftw64_old, nftw64@GLIBC_2.2.5");
+
+#define WALK_MAX 60
+
+static int met;
+static bool there; /* FTW_CHDIR */
+
+/* Longer walks stop; the root of the machine holds what others change. */
+static bool walkable(void)
+{
+	struct stat st, root;
+
+	met = 0;
+	if (path && stat(path, &st) == 0 && stat("/", &root) == 0 && st.st_ino == root.st_ino &&
+	    st.st_dev == root.st_dev)
+		return false;
+	errno = 0;
+	return true;
+}
+
+/* A path below PATH, without it: its own spelling has to be kept, but for slashes at its end. */
+static void say_below(const char *text)
+{
+	size_t length = strlen(path);
+
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	if (strncmp(text, path, length) != 0) {
+		printf("other spelling: %s", text);
+		return;
+	}
+	text += length;
+	while (*text == '/')
+		text++;
+	say_name(text);
+}
+
+static int say_met(const char *text, const struct stat *st, int type)
+{
+	printf(" [%d ", type);
+	say_below(text);
+	if (type != FTW_NS)
+		printf(" %lu %o", (unsigned long)st->st_ino, st->st_mode);
+	putchar(']');
+	return ++met < WALK_MAX ? 0 : 7;
+}
+
+static int say_met_at(const char *text, const struct stat *st, int type, struct FTW *where)
+{
+	int result = say_met(text, st, type);
+	const char *slash = strrchr(text, '/');
+	struct stat here;
+
+	if (where->level > 0 || (slash && slash[1]))
+		printf("%d%s", where->level, slash && text + where->base == slash + 1 ? "" : " other base");
+	if (there && where->level > 0 && type == FTW_F)
+		printf("%s", lstat(text + where->base, &here) == 0 ? " here" : "");
+	errno = 0;
+	return result;
+}
+
+/* ftw() follows links, also those that lead through latest again. */
+static int say_first(const char *text, const struct stat *st, int type)
+{
+	int result = say_met(text, st, type);
+
+	return getenv("PROBE_FOLLOW") ? result : 7;
+}
+
+static void tree_plain(any_call *call)
+{
+	if (walkable())
+		say(((int (*)(const char *, int (*)(const char *, const struct stat *, int), int))call)(
+			path, say_first, 20));
+}
+
+/* nftw() drops slashes at the end, and then it is the link that it looks at: a dot behind them stays. */
+static const char *walk_path(char *room)
+{
+	sprintf(room, "%s%s", path, path[0] && path[strlen(path) - 1] == '/' ? "." : "");
+	return room;
+}
+
+static void tree_flags(any_call *call, int streams, int flags)
+{
+	int follow = getenv("PROBE_FOLLOW") ? 0 : FTW_PHYS;
+	char *room = malloc(strlen(path) + 2);
+	char *before = getcwd(NULL, 0);
+
+	there = flags & FTW_CHDIR;
+	/* with FTW_CHDIR a path that is too long for the kernel is good, if its directory is not: pinned and bare differ */
+	if (walkable() && !(strlen(path) >= PATH_MAX && there))
+		say(((int (*)(const char *, int (*)(const char *, const struct stat *, int, struct FTW *),
+			      int, int))call)(walk_path(room), say_met_at, streams, flags | follow));
+	char *after = getcwd(NULL, 0);
+	if (!before || !after || strcmp(before, after) != 0)
+		printf(" another working directory");
+	free(room);
+	free(before);
+	free(after);
+	errno = 0;
+}
+
+static void tree_pre(any_call *call)
+{
+	tree_flags(call, 20, 0);
+}
+
+static void tree_post(any_call *call)
+{
+	tree_flags(call, 1, FTW_DEPTH | FTW_MOUNT);
+}
+
+static void tree_there(any_call *call)
+{
+	tree_flags(call, 2, FTW_CHDIR);
+}
+
+static void tree_there_post(any_call *call)
+{
+	tree_flags(call, 1, FTW_CHDIR | FTW_DEPTH);
+}
+
+static void tree_unknown_flag(any_call *call)
+{
+	tree_flags(call, 1, 1 << 20);
+}
+
+/* --- fts --- */
+
+typedef FTS *open_call(char *const *, int, int (*)(const FTSENT **, const FTSENT **));
+typedef FTSENT *read_call(FTS *);
+typedef FTSENT *children_call(FTS *, int);
+typedef int close_call(FTS *);
+
+static open_call *stream_open;
+static read_call *stream_read;
+static children_call *stream_children;
+static close_call *stream_close;
+
+static int by_name(const FTSENT **left, const FTSENT **right)
+{
+	return strcmp((*left)->fts_name, (*right)->fts_name);
+}
+
+static void say_entry(const FTSENT *e)
+{
+	printf(" [%d %d ", e->fts_info, e->fts_level);
+	say_below(e->fts_path);
+	if (strlen(e->fts_path) != e->fts_pathlen || strlen(e->fts_name) != e->fts_namelen)
+		printf(" other length");
+	if (e->fts_level > 0) {
+		putchar(' ');
+		say_name(e->fts_name);
+	}
+	if (e->fts_info != FTS_NS && e->fts_info != FTS_DNR)
+		printf(" %lu", (unsigned long)e->fts_statp->st_ino);
+	int error = errno;
+	struct stat st;
+	if (e->fts_info == FTS_F || e->fts_info == FTS_SL)
+		printf("%s",
+		       lstat(e->fts_accpath, &st) == 0 && st.st_ino == e->fts_statp->st_ino ? " there" : "");
+	errno = error;
+	putchar(']');
+}
+
+static void stream_walk(int options)
+{
+	char *roots[] = { (char *)path, NULL };
+	FTS *fts;
+	FTSENT *e = NULL;
+
+	if (!walkable())
+		return;
+	fts = stream_open(roots, options, by_name);
+	say(fts ? 0 : -1);
+	if (!fts)
+		return;
+	while (met++ < WALK_MAX && (e = stream_read(fts))) {
+		size_t count = 0;
+
+		say_entry(e);
+		if (e->fts_info != FTS_D)
+			continue;
+		/* afterwards libc may have left a slash at the end of the path */
+		for (FTSENT *c = stream_children(fts, 0); c; c = c->fts_link)
+			count++;
+		printf(" %zu children", count);
+	}
+	say(e != NULL);
+	say(stream_close(fts));
+}
+
+static void stream_walks(any_call *call)
+{
+	(void)call;
+	stream_walk(FTS_PHYSICAL);
+	stream_walk(FTS_PHYSICAL | FTS_NOCHDIR);
+	stream_walk(FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_SEEDOT);
+}
+
+#define STREAM(open, read, children, close)                        \
+	stream_open = (open_call *)(any_call *)(open);             \
+	stream_read = (read_call *)(any_call *)(read);             \
+	stream_children = (children_call *)(any_call *)(children); \
+	stream_close = (close_call *)(any_call *)(close)
+
+static void stream(any_call *call)
+{
+	STREAM(fts_open, fts_read, fts_children, fts_close);
+	stream_walks(call);
+}
+
+static void stream64(any_call *call)
+{
+	STREAM(fts64_open, fts64_read, fts64_children, fts64_close);
+	stream_walks(call);
+}
+
+const struct probe more_probes[] = {
+	PROBE(ftw, "", tree_plain, false, false),
+	PROBE(ftw64, "", tree_plain, false, false),
+	PROBE(nftw, "", tree_pre, false, false),
+	PROBE(nftw, "+DEPTH", tree_post, false, false),
+	PROBE(nftw, "+CHDIR", tree_there, false, false),
+	PROBE(nftw, "+CHDIR+DEPTH", tree_there_post, false, false),
+	PROBE(nftw, "+unknown", tree_unknown_flag, false, false),
+	PROBE(nftw64, "", tree_post, false, false),
+	PROBE(nftw_old, "+unknown", tree_unknown_flag, false, false),
+	PROBE(nftw64_old, "+CHDIR", tree_there, false, false),
+	PROBE(fts_open, "", stream, false, false),
+	PROBE(fts_read, "", stream, false, false),
+	PROBE(fts_children, "", stream, false, false),
+	PROBE(fts_close, "", stream, false, false),
+	PROBE(fts64_open, "", stream64, false, false),
+	PROBE(fts64_read, "", stream64, false, false),
+	PROBE(fts64_children, "", stream64, false, false),
+	PROBE(fts64_close, "", stream64, false, false),
+};
+
+const size_t more_probes_count = sizeof(more_probes) / sizeof(more_probes[0]);
