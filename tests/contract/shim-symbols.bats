@@ -15,7 +15,7 @@ rows() { awk -F '[(,] *' '/^CALL\(/ { print $4 $5 $6 }' "$RCU_SRC/preload/calls.
 
 # the symbols of the rows of excused.def that begin with KIND: listed EXCUSED|MISSING
 listed() {
-	awk -v kind="^$1\\(" '$0 ~ kind { sub(/^[^"]*"[^"]*", /, ""); sub(/\)$/, ""); gsub(/ /, "\n"); print }' \
+	awk -v kind="$1(" 'index($0, kind) == 1 { sub(/^[^"]*"[^"]*", /, ""); sub(/\)$/, ""); gsub(/ /, "\n"); print }' \
 		"$RCU_SRC/preload/excused.def" | sort
 }
 

@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <ftw.h>
-#include <limits.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
