@@ -19,6 +19,7 @@ tests_preload_libothers_la_CPPFLAGS = $(PROBE_CPPFLAGS)
 tests_preload_libothers_la_CFLAGS = $(WARN_CFLAGS)
 tests_preload_libothers_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 
-shim_bats = tests/preload/reading.bats tests/preload/contexts.bats tests/preload/programs.bats tests/preload/walks.bats
+shim_bats = tests/preload/reading.bats tests/preload/contexts.bats tests/preload/companions.bats \
+	tests/preload/programs.bats tests/preload/walks.bats
 TESTS += $(shim_bats)
 EXTRA_DIST += $(shim_bats) tests/preload/pinned.bash
