@@ -59,17 +59,42 @@ enum elf_kind elf_kind(const void *bytes, size_t length)
 	return kind_of_headers(b, length);
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static bool ends_line(char c)
+{
+	return c == '\n' || c == '\0';
+}
+
 const char *elf_script_interpreter(const void *bytes, size_t length, size_t *path_length)
 {
 	const char *text = bytes;
 	size_t start = 2;
 
-	while (start < length && (text[start] == ' ' || text[start] == '\t'))
+	while (start < length && is_blank(text[start]))
 		start++;
 	size_t end = start;
-	while (end < length && text[end] != ' ' && text[end] != '\t' && text[end] != '\n' &&
-	       text[end] != '\0')
+	while (end < length && !is_blank(text[end]) && !ends_line(text[end]))
 		end++;
 	*path_length = end > start ? end - start : 0;
 	return text + start;
+}
+
+const char *elf_script_argument(const void *bytes, size_t length, size_t *argument_length)
+{
+	const char *last = (const char *)bytes + length, *start, *end;
+
+	start = elf_script_interpreter(bytes, length, argument_length) + *argument_length;
+	while (start < last && is_blank(*start))
+		start++;
+	end = start;
+	while (end < last && !ends_line(*end))
+		end++;
+	while (end > start && is_blank(end[-1]))
+		end--;
+	*argument_length = (size_t)(end - start);
+	return start;
 }

@@ -34,4 +34,10 @@ enum elf_kind elf_kind(const void *bytes, size_t length);
  */
 const char *elf_script_interpreter(const void *bytes, size_t length, size_t *path_length);
 
+/*
+ * The same for its one argument: what stands behind the interpreter up to the end of the line, blanks inside
+ * included, those around it not (execve(2), "Interpreter scripts"). *argument_length is 0 if there is none.
+ */
+const char *elf_script_argument(const void *bytes, size_t length, size_t *argument_length);
+
 #endif

@@ -11,6 +11,7 @@
 
 #include "core/sys.h"
 #include "preload/exec_env.h"
+#include "preload/script.h"
 #include "preload/wrap.h"
 
 /* What execvp(3) searches where PATH is not set: confstr(_CS_PATH). */
@@ -34,14 +35,26 @@
 			(array)[i_] = va_arg(arguments, char *);                \
 	} while (0)
 
-/* The environment is ready: one attempt. */
-static int attempt(const char *path, char *const argv[], const struct exec_env *e)
+/* `depth`: how many scripts have led here. */
+static int attempt_as(const char *path, char *const argv[], const struct exec_env *e, unsigned depth)
 {
+	struct script script;
+
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
 	if (!exec_pinnable(e, AT_FDCWD, m.path, 0))
 		return fail(EPERM);
-	return next()->execve(m.path, argv, e->envp);
+	if (!shim_active() || depth == SCRIPTS_MAX || !script_read(&script, m.path))
+		return next()->execve(m.path, argv, e->envp);
+	char **longer = __builtin_alloca(script_arguments_room(argv));
+	script_arguments(&script, m.path, argv, longer);
+	return attempt_as(script.interpreter, longer, e, depth + 1);
+}
+
+/* The environment is ready: one attempt. */
+static int attempt(const char *path, char *const argv[], const struct exec_env *e)
+{
+	return attempt_as(path, argv, e, 0);
 }
 
 static int run(const char *path, char *const argv[], char *const envp[])
@@ -240,6 +253,7 @@ struct spawn {
 	const posix_spawnattr_t *attributes;
 	char *const *argv;
 	char *const *envp;
+	unsigned scripts; /* how many have led here */
 };
 
 /*
@@ -250,10 +264,21 @@ struct spawn {
  */
 static int spawn_path(const struct spawn *s, const char *path)
 {
-	EXEC_ENV(e, s->envp);
+	struct script script;
+
 	MAPPED(m);
 	MAP(m, AT_FDCWD, s->actions && path[0] != '/' ? NULL : path, LEAF_FOLLOW);
 	const char *program = m.path ? m.path : path;
+	if (shim_active() && m.path && s->scripts < SCRIPTS_MAX && script_read(&script, program)) {
+		struct spawn interpreter = *s;
+		char **longer = __builtin_alloca(script_arguments_room(s->argv));
+
+		script_arguments(&script, program, s->argv, longer);
+		interpreter.argv = longer;
+		interpreter.scripts++;
+		return spawn_path(&interpreter, script.interpreter);
+	}
+	EXEC_ENV(e, s->envp);
 	if (!exec_pinnable(&e, AT_FDCWD, program, 0))
 		return EPERM;
 	return s->by_path(s->pid, program, s->actions, s->attributes, s->argv, e.envp);
@@ -298,7 +323,7 @@ int wrap_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_action
 		     const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
 	return spawn_path(&(struct spawn){ next()->posix_spawn, next()->posix_spawnp, pid, actions,
-					   attributes, argv, envp },
+					   attributes, argv, envp, 0 },
 			  path);
 }
 
@@ -306,7 +331,7 @@ int wrap_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actio
 		      const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
 	return spawn_name(&(struct spawn){ next()->posix_spawn, next()->posix_spawnp, pid, actions,
-					   attributes, argv, envp },
+					   attributes, argv, envp, 0 },
 			  file);
 }
 
@@ -315,7 +340,7 @@ int wrap_posix_spawn_old(pid_t *pid, const char *path, const posix_spawn_file_ac
 			 const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
 	return spawn_path(&(struct spawn){ next()->posix_spawn_old, next()->posix_spawnp_old, pid, actions,
-					   attributes, argv, envp },
+					   attributes, argv, envp, 0 },
 			  path);
 }
 
@@ -323,7 +348,7 @@ int wrap_posix_spawnp_old(pid_t *pid, const char *file, const posix_spawn_file_a
 			  const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
 	return spawn_name(&(struct spawn){ next()->posix_spawn_old, next()->posix_spawnp_old, pid, actions,
-					   attributes, argv, envp },
+					   attributes, argv, envp, 0 },
 			  file);
 }
 

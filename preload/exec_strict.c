@@ -7,9 +7,7 @@
 #include "core/names.h"
 #include "core/sys.h"
 #include "preload/exec_env.h"
-
-/* As the kernel: a script's interpreter may be a script, so deep (exec_binprm() in fs/exec.c). */
-#define SCRIPTS_MAX 5
+#include "preload/script.h"
 
 static const char capability[] = "security.capability";
 

@@ -21,6 +21,7 @@ SHIM_SOURCES = \
 	preload/map.c preload/map.h \
 	preload/mem.c \
 	preload/refuse.c preload/refuse.h \
+	preload/script.c preload/script.h \
 	preload/state.c preload/state.h \
 	preload/wrap.h
 

@@ -71,6 +71,36 @@ seen() {
 	[ "$(PATH=":$PATH" pinned bash -c 'cd "$1" && exec tell' bash "$LOCATION")" = one ]
 }
 
+@test "a script whose interpreter is in the repository, by a path through the location" {
+	local number call interpreter
+	for number in 1 10; do
+		printf '#!/bin/sh -e\necho %s "$@"\n' $number >"$STORE/snapshots/$number/interpret"
+		printf '#!%s\n' "$LOCATION/interpret" >"$STORE/snapshots/$number/indirect"
+		chmod 755 "$STORE/snapshots/$number/interpret" "$STORE/snapshots/$number/indirect"
+	done
+	for interpreter in "$LOCATION/interpret -x  y " "$STORE/latest/./interpret" "$LOCATION/indirect x"; do
+		printf '#! %s\nnonsense\n' "$interpreter" >"$T/script"
+		chmod 755 "$T/script"
+		want=$("$T/script" first second)
+		[ "${want%% *}" = 10 ]
+		for call in execve execv execvp execvpe execl execlp execle posix_spawn posix_spawnp posix_spawn-old \
+			vfork clone system popen; do
+			got=$(PATH=$T:$PATH pinned "$PROBE" $call kept "$T/script" first second)
+			echo "$call $interpreter: $got"
+			[ "${got//$STORE\/snapshots\/1/$LOCATION}" = "${want/#10/1}" ]
+		done
+	done
+	printf '#!%s\n' "$T/round" >"$T/round"
+	printf '#!%s/\n' "$LOCATION/none" >"$T/none"
+	printf '#!%s\n' "$LOCATION/version" >"$T/denied"
+	chmod 755 "$T/round" "$T/none" "$T/denied"
+	for script in round none denied; do
+		want=$("$PROBE" execve kept "$T/$script" 2>&1) || :
+		[ "$(pinned "$PROBE" execve kept "$T/$script" 2>&1)" = "$want" ]
+		[ -n "$want" ]
+	done
+}
+
 @test "PATH is searched as libc searches it" {
 	mkdir "$T/closed" "$T/text" "$T/good" "$T/odd"
 	printf 'echo text\n' >"$T/text/prog"

@@ -95,13 +95,16 @@ static void test_cut_and_wild(void **state)
 
 static void test_scripts(void **state)
 {
-	static const char *const lines[][2] = {
-		{ "#!/bin/sh\n", "/bin/sh" },
-		{ "#! /usr/bin/env  python3\n", "/usr/bin/env" },
-		{ "#!\t/x", "/x" },
-		{ "#!\n", "" },
-		{ "#!", "" },
-		{ "#!   ", "" },
+	static const char *const lines[][3] = {
+		{ "#!/bin/sh\n", "/bin/sh", "" },
+		{ "#! /usr/bin/env  python3\n", "/usr/bin/env", "python3" },
+		{ "#!/bin/sh -e \t-x \t\nmore\n", "/bin/sh", "-e \t-x" },
+		{ "#!/bin/sh \t", "/bin/sh", "" },
+		{ "#!\t/x", "/x", "" },
+		{ "#!\n", "", "" },
+		{ "#!\nx y\n", "", "" },
+		{ "#!", "", "" },
+		{ "#!   ", "", "" },
 	};
 
 	(void)state;
@@ -112,6 +115,9 @@ static void test_scripts(void **state)
 		assert_int_equal(elf_kind(lines[i][0], strlen(lines[i][0])), ELF_SCRIPT);
 		assert_int_equal(length, strlen(lines[i][1]));
 		assert_memory_equal(path, lines[i][1], length);
+		const char *argument = elf_script_argument(lines[i][0], strlen(lines[i][0]), &length);
+		assert_int_equal(length, strlen(lines[i][2]));
+		assert_memory_equal(argument, lines[i][2], length);
 	}
 }
 
