@@ -10,7 +10,7 @@ static enum map_leaf leaf_of(int flags)
 }
 
 /* An empty path, where the call allows that, means what the descriptor is open on. */
-static int change_refused(const struct mapped *m, int flags)
+int change_refused(const struct mapped *m, int flags)
 {
 	if (!m->path || m->path[0] || !(flags & AT_EMPTY_PATH))
 		return refuse_change(m->dir, m->path, !(flags & AT_SYMLINK_NOFOLLOW));

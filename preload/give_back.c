@@ -16,7 +16,7 @@ size_t entry_length(const struct mapped *m)
  * What readlink says of D/L: the pinned snapshot. The real call has been made before, so everything that can be wrong with the
  * arguments has been said by the kernel; only the text and its length remain.
  */
-static ssize_t entry_answer(const struct mapped *m, ssize_t result, char *to, size_t room)
+ssize_t entry_answer(const struct mapped *m, ssize_t result, char *to, size_t room)
 {
 	char text[STORE_NAME_ROOM];
 

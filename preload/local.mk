@@ -8,6 +8,7 @@ SHIM_SOURCES = \
 	preload/next.c \
 	preload/open.c \
 	preload/path.c \
+	preload/raw.c \
 	preload/stat.c \
 	preload/stdio.c \
 	preload/template.c \

@@ -17,7 +17,7 @@ static bool takes_mode(int flags)
 		va_end(list_);                  \
 	}
 
-static enum map_leaf open_leaf(int flags)
+enum map_leaf open_leaf(int flags)
 {
 	bool fresh = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
 
@@ -30,7 +30,7 @@ static bool open_writes(int flags)
 	return !(flags & O_PATH) && ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)));
 }
 
-static int open_refused(const struct mapped *m, int flags)
+int open_refused(const struct mapped *m, int flags)
 {
 	return open_writes(flags) ? refuse_open(m->dir, m->path, flags) : 0;
 }

@@ -137,6 +137,16 @@ static inline const struct next *next(void)
 /* How long the text of D/L is, as readlink() and lstat() shall say: "snapshots/N" (give_back.c). For MAP_ENTRY only. */
 size_t entry_length(const struct mapped *m);
 
+/* What readlink() says, where the real call has said `result` (give_back.c). */
+ssize_t entry_answer(const struct mapped *m, ssize_t result, char *to, size_t room);
+
+/* How open() with these flags takes a last link, and whether it is refused: 0 or an errno (open.c). */
+enum map_leaf open_leaf(int flags);
+int open_refused(const struct mapped *m, int flags);
+
+/* The same for calls that change an object, with flags of fchownat() (at.c). */
+int change_refused(const struct mapped *m, int flags);
+
 /* Is (dir, path) a symbolic link, whose removal map.c would have to know of? (path.c) */
 bool names_link(int dir, const char *path);
 

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Writes that are refused, and programs that are started.
-check_PROGRAMS += tests/preload/refuse-probe tests/preload/exec-probe tests/preload/exec-static
+check_PROGRAMS += tests/preload/refuse-probe tests/preload/refuse-probe-raw tests/preload/exec-probe tests/preload/exec-static
 tests_preload_refuse_probe_SOURCES = tests/preload/refuse-probe.c
 tests_preload_refuse_probe_CPPFLAGS = $(PROBE_CPPFLAGS)
 tests_preload_refuse_probe_CFLAGS = $(WARN_CFLAGS)
 tests_preload_refuse_probe_LDFLAGS =
+tests_preload_refuse_probe_raw_SOURCES = tests/preload/refuse-probe.c
+tests_preload_refuse_probe_raw_CPPFLAGS = $(PROBE_CPPFLAGS) -DBY_NUMBER
+tests_preload_refuse_probe_raw_CFLAGS = $(WARN_CFLAGS)
+tests_preload_refuse_probe_raw_LDFLAGS =
 tests_preload_exec_probe_SOURCES = tests/preload/exec-probe.c
 tests_preload_exec_probe_CPPFLAGS = $(PROBE_CPPFLAGS)
 tests_preload_exec_probe_CFLAGS = $(WARN_CFLAGS) -pthread

@@ -42,6 +42,15 @@ teardown() { lib_done; }
 	equal 'cmp "$TREE/version" <(cat "$TREE/version") && echo same'
 }
 
+@test "node: fs.stat, which is a system call by number, and fs.readFile" {
+	skip_unless_command node
+	equal 'node -e "const fs = require(\"fs\"); for (const f of [\"version\", \"app-misc/link\", \"header\"]) {
+		const s = fs.statSync(process.argv[1] + \"/\" + f); console.log(f, s.ino, s.size, fs.existsSync(process.argv[1] + \"/\" + f));
+		fs.stat(process.argv[1] + \"/\" + f, (e, t) => console.log(f, t.ino));
+		fs.readFile(process.argv[1] + \"/\" + f, (e, t) => console.log(f, t.length));
+	}" "$TREE" | sort'
+}
+
 @test "python3: open, os.walk, os.scandir, realpath, glob, pathlib, copytree" {
 	[ -x /usr/bin/python3 ] || lib_skip_installed "there is no /usr/bin/python3 here"
 	cat >"$T/walk.py" <<-'PY'

@@ -15,10 +15,51 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include <utime.h>
+
+#ifdef BY_NUMBER /* the same by syscall(2); refuse-probe-raw */
+#define mkdir(path, mode) (int)syscall(SYS_mkdir, path, mode)
+#define mkdirat(dir, path, mode) (int)syscall(SYS_mkdirat, dir, path, mode)
+#define mknod(path, mode, device) (int)syscall(SYS_mknod, path, mode, device)
+#define mknodat(dir, path, mode, device) (int)syscall(SYS_mknodat, dir, path, mode, device)
+#define symlink(text, path) (int)syscall(SYS_symlink, text, path)
+#define symlinkat(text, dir, path) (int)syscall(SYS_symlinkat, text, dir, path)
+#define unlink(path) (int)syscall(SYS_unlink, path)
+#define unlinkat(dir, path, flags) (int)syscall(SYS_unlinkat, dir, path, flags)
+#define rmdir(path) (int)syscall(SYS_rmdir, path)
+#define chmod(path, mode) (int)syscall(SYS_chmod, path, mode)
+#define fchmodat(dir, path, mode, flags) (int)syscall(SYS_fchmodat, dir, path, mode)
+#define chown(path, user, group) (int)syscall(SYS_chown, path, user, group)
+#define lchown(path, user, group) (int)syscall(SYS_lchown, path, user, group)
+#define fchownat(dir, path, user, group, flags) (int)syscall(SYS_fchownat, dir, path, user, group, flags)
+#define utime(path, times) (int)syscall(SYS_utime, path, times)
+#define utimes(path, times) (int)syscall(SYS_utimes, path, times)
+#define futimesat(dir, path, times) (int)syscall(SYS_futimesat, dir, path, times)
+#define utimensat(dir, path, times, flags) (int)syscall(SYS_utimensat, dir, path, times, flags)
+#define setxattr(path, name, value, size, flags) (int)syscall(SYS_setxattr, path, name, value, size, flags)
+#define lsetxattr(path, name, value, size, flags) (int)syscall(SYS_lsetxattr, path, name, value, size, flags)
+#define removexattr(path, name) (int)syscall(SYS_removexattr, path, name)
+#define lremovexattr(path, name) (int)syscall(SYS_lremovexattr, path, name)
+#define truncate(path, length) (int)syscall(SYS_truncate, path, length)
+#define access(path, mode) (int)syscall(SYS_access, path, mode)
+#define creat(path, mode) (int)syscall(SYS_creat, path, mode)
+#define rename(from, to) (int)syscall(SYS_rename, from, to)
+#define renameat(from_dir, from, to_dir, to) (int)syscall(SYS_renameat, from_dir, from, to_dir, to)
+#define renameat2(from_dir, from, to_dir, to, flags) \
+	(int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags)
+#define link(from, to) (int)syscall(SYS_link, from, to)
+#define linkat(from_dir, from, to_dir, to, flags) (int)syscall(SYS_linkat, from_dir, from, to_dir, to, flags)
+#define open(path, ...) (int)syscall(SYS_open, path, __VA_ARGS__, 0644)
+#define openat(dir, path, ...) (int)syscall(SYS_openat, dir, path, __VA_ARGS__, 0644)
+#define fchmod(fd, mode) (int)syscall(SYS_fchmod, fd, mode)
+#define fchown(fd, user, group) (int)syscall(SYS_fchown, fd, user, group)
+#define fsetxattr(fd, name, value, size, flags) (int)syscall(SYS_fsetxattr, fd, name, value, size, flags)
+#define fremovexattr(fd, name) (int)syscall(SYS_fremovexattr, fd, name)
+#endif
 
 static const char *root, *outside;
 static int base = AT_FDCWD; /* relative to what the tree's paths are */

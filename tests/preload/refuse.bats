@@ -138,6 +138,16 @@ as_nobody() {
 
 @test "as root, by a descriptor" { same_as_mount at "$LOCATION"; }
 
+@test "as root, by the location, with the numbers of system calls" {
+	PROBE=$RCU_BUILD/tests/preload/refuse-probe-raw
+	same_as_mount path "$LOCATION"
+}
+
+@test "as root, by a descriptor, with the numbers of system calls" {
+	PROBE=$RCU_BUILD/tests/preload/refuse-probe-raw
+	same_as_mount at "$LOCATION"
+}
+
 @test "unprivileged, by the location" {
 	as_nobody
 	same_as_mount path "$LOCATION" setpriv --reuid=65534 --regid=65534 --clear-groups
