@@ -66,39 +66,47 @@ static ssize_t read_head(const char *path, char *to, size_t room)
 	return got;
 }
 
-static const char *why_not(const char *path, unsigned depth)
+static enum loadable say(const char **why, enum loadable what, const char *text)
+{
+	*why = text;
+	return what;
+}
+
+static enum loadable judge(const char *path, unsigned depth, const char **why)
 {
 	char head[ELF_KIND_ROOM];
 	struct stat st;
 	size_t length;
 
 	if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
-		return NULL;
+		return LOADABLE_YES;
 	if (gains_privileges(path, &st))
-		return "gains privileges when it starts, so it ignores LD_PRELOAD";
+		return say(why, LOADABLE_PRIVILEGED,
+			   "gains privileges when it starts, so it ignores LD_PRELOAD");
 	const ssize_t got = read_head(path, head, sizeof(head));
 	if (got < 0)
-		return NULL;
+		return LOADABLE_YES;
 	switch (elf_kind(head, (size_t)got)) {
 	case ELF_STATIC:
-		return "is a static program, which loads no library";
+		return say(why, LOADABLE_NOT, "is a static program, which loads no library");
 	case ELF_FOREIGN:
-		return "is for another machine or another C library";
+		return say(why, LOADABLE_NOT, "is for another machine or another C library");
 	case ELF_SCRIPT:
 		break;
 	default:
-		return NULL;
+		return LOADABLE_YES;
 	}
 	const char *interpreter = elf_script_interpreter(head, (size_t)got, &length);
 	if (length == 0 || depth == INTERPRETERS_MAX)
-		return NULL;
+		return LOADABLE_YES;
 	char *name = alloc_printf("%.*s", (int)length, interpreter);
-	const char *why = why_not(name, depth + 1);
+	enum loadable result = judge(name, depth + 1, why);
 	free(name);
-	return why;
+	return result;
 }
 
-const char *loadable_why_not(const char *path)
+enum loadable loadable_judge(const char *path, const char **why)
 {
-	return why_not(path, 0);
+	*why = NULL;
+	return judge(path, 0, why);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * loadable.h: will the program that a command names load the shim? For the one line that rcu-exec says at
- * start.
+ * loadable.h: will the program that a command names load the shim? If not, rcu-exec pins it in a namespace,
+ * or says in one line at start that it cannot.
  */
 #ifndef HELPER_LOADABLE_H
 #define HELPER_LOADABLE_H
@@ -12,11 +12,16 @@
  */
 char *loadable_find(const char *command);
 
+enum loadable {
+	LOADABLE_YES, /* or it cannot be told: a program that may be executed and not read */
+	LOADABLE_NOT, /* static, or for another machine or another C library */
+	LOADABLE_PRIVILEGED, /* it gains privileges, so ld.so ignores LD_PRELOAD; not so in a user namespace */
+};
+
 /*
- * NULL if ld.so will load a preload into it, or if that cannot be told (a program that may be executed and
- * not read); else why not, as the end of a sentence that begins with the program's name. A script is judged
- * by its interpreter, and that one's, as deep as execve(2) goes.
+ * Will ld.so load a preload into it? Where not, *why is the end of a sentence that begins with the program's
+ * name. A script is judged by its interpreter, and that one's, as deep as execve(2) goes.
  */
-const char *loadable_why_not(const char *path);
+enum loadable loadable_judge(const char *path, const char **why);
 
 #endif

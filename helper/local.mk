@@ -9,10 +9,14 @@ helper_libhelper_a_SOURCES = \
 	helper/err.c helper/err.h \
 	helper/files.c helper/files.h \
 	helper/identity.c helper/identity.h \
+	helper/keeper.c helper/keeper.h \
 	helper/loadable.c helper/loadable.h \
 	helper/lock.c helper/lock.h \
 	helper/meta.c helper/meta.h \
 	helper/migrate.c helper/migrate.h \
+	helper/mounts.c helper/mounts.h \
+	helper/namespace.c helper/namespace.h \
+	helper/namespace_cover.c helper/namespace_cover.h \
 	helper/object.c helper/object.h \
 	helper/options.c helper/options.h \
 	helper/occupants.c helper/occupants.h \

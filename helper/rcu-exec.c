@@ -30,6 +30,7 @@
 #include "helper/alloc.h"
 #include "helper/aside.h"
 #include "helper/loadable.h"
+#include "helper/namespace.h"
 #include "helper/options.h"
 #include "helper/pinning.h"
 
@@ -41,13 +42,21 @@ enum {
 	STATUS_NOT_FOUND = 127,
 };
 
+enum via {
+	VIA_AUTO,      /* the shim, and where COMMAND does not load it a namespace */
+	VIA_PRELOAD,   /* the shim */
+	VIA_NAMESPACE, /* a namespace, without the shim: it would have nothing to do */
+};
+
 struct launch {
 	struct pinning pinning;
 	struct aside aside;
 	const char *shim;
 	const char *reexec; /* EXE */
-	bool strict, print, help, version;
-	char **command; /* ARGV0 ARG... */
+	enum via via;
+	bool writable, strict, print, help, version;
+	bool in_namespace; /* it has been entered */
+	char **command;    /* ARGV0 ARG... */
 };
 
 static int take_repo(void *target, const char *value, struct err *err)
@@ -73,19 +82,15 @@ static int take_snapshot(void *target, const char *value, struct err *err)
 
 static int take_via(void *target, const char *value, struct err *err)
 {
-	(void)target;
-	if (strcmp(value, "auto") == 0 || strcmp(value, "preload") == 0)
-		return 0;
-	if (strcmp(value, "namespace") == 0)
-		return err_fail(err, STATUS_CANNOT_PIN, "--via=namespace", "this version cannot");
-	return err_fail(err, STATUS_CANNOT_PIN, "--via", "%s: not auto, preload or namespace", value);
-}
+	static const char *const ways[] = { [VIA_AUTO] = "auto", "preload", "namespace" };
 
-static int take_writable(void *target, const char *value, struct err *err)
-{
-	(void)target;
-	(void)value;
-	return err_fail(err, STATUS_CANNOT_PIN, "--writable", "this version cannot");
+	for (enum via via = VIA_AUTO; via <= VIA_NAMESPACE; via++) {
+		if (strcmp(value, ways[via]) == 0) {
+			((struct launch *)target)->via = via;
+			return 0;
+		}
+	}
+	return err_fail(err, STATUS_CANNOT_PIN, "--via", "%s: not auto, preload or namespace", value);
 }
 
 static int take_reexec(void *target, const char *value, struct err *err)
@@ -104,6 +109,7 @@ static int take_reexec(void *target, const char *value, struct err *err)
 		return 0;                                                        \
 	}
 TAKE_FLAG(fresh, pinning.fresh)
+TAKE_FLAG(writable, writable)
 TAKE_FLAG(strict, strict)
 TAKE_FLAG(print, print)
 TAKE_FLAG(help, help)
@@ -116,8 +122,8 @@ static const struct option_rule rules[] = {
 	{ "snapshot", 's', "N", "pin number N, not the latest; REPO=N where several are pinned",
 	  take_snapshot },
 	{ "fresh", 0, NULL, "pin anew what an outer rcu-exec has pinned", take_fresh },
-	{ "via", 0, "WAY", "auto or preload, which are the same in this version", take_via },
-	{ "writable", 'w', NULL, NULL, take_writable },
+	{ "via", 0, "WAY", "auto (the default), preload or namespace", take_via },
+	{ "writable", 'w', NULL, "give COMMAND a private view that it can write to", take_writable },
 	{ "strict", 0, NULL, "fail with 125 rather than run what cannot be pinned", take_strict },
 	{ "print", 'p', NULL, "print location, tab and snapshot of each pin, and exit", take_print },
 	{ "reexec", 0, "EXE", NULL, take_reexec },
@@ -180,16 +186,62 @@ static int check_held(const struct launch *launch, struct err *err)
 	return 0;
 }
 
-static int check_command(const struct launch *launch, struct err *err)
+/* Unpinned, or not at all: unpinned it could not have a view of its own either. */
+static int report_unpinned(const struct launch *launch, const char *file, const char *why, struct err *err)
+{
+	if (launch->strict || launch->writable)
+		return err_fail(err, STATUS_CANNOT_PIN, file, "%s: it cannot be pinned", why);
+	warn(file, "%s: it runs unpinned", why);
+	return 0;
+}
+
+static int enter_namespace(struct launch *launch, struct err *err)
+{
+	struct pinning *pinning = &launch->pinning;
+
+	launch->in_namespace = true;
+	if (namespace_enter(pinning->pins, pinning->count, launch->writable, err) != 0)
+		return -1;
+	/* The keeper has them now. */
+	for (size_t i = 0; i < pinning->count; i++) {
+		hold_drop(pinning->pins[i].fd);
+		pinning->pins[i].fd = -1;
+	}
+	return 0;
+}
+
+/*
+ * What gains privileges outside of a user namespace and not in it runs outside, unpinned. Where a namespace
+ * is a way and not an order, the kernel is asked first: once we are inside there is no way back.
+ */
+static int choose_way(struct launch *launch, const char *file, struct err *err)
+{
+	const char *why = NULL;
+	struct err not_allowed = ERR_NONE;
+	const enum loadable loads = file ? loadable_judge(file, &why) : LOADABLE_YES;
+	const bool asked = launch->via == VIA_NAMESPACE || launch->writable;
+
+	if (loads == LOADABLE_PRIVILEGED && namespace_is_users())
+		return report_unpinned(launch, file, why, err);
+	if (asked)
+		return enter_namespace(launch, err);
+	if (loads == LOADABLE_YES)
+		return 0;
+	if (launch->via == VIA_PRELOAD)
+		return report_unpinned(launch, file, why, err);
+	if (namespace_allowed(&not_allowed) == 0)
+		return enter_namespace(launch, err);
+	char *both = alloc_printf("%s, and %s", why, not_allowed.text);
+	int result = report_unpinned(launch, file, both, err);
+	free(both);
+	return result;
+}
+
+static int check_command(struct launch *launch, struct err *err)
 {
 	char *file = loadable_find(launch->reexec ? launch->reexec : launch->command[0]);
-	const char *why = file ? loadable_why_not(file) : NULL;
-	int result = 0;
+	int result = choose_way(launch, file, err);
 
-	if (why && launch->strict)
-		result = err_fail(err, STATUS_CANNOT_PIN, file, "%s: it cannot be pinned", why);
-	else if (why)
-		warn(file, "%s: it runs unpinned", why);
 	free(file);
 	return result;
 }
@@ -254,7 +306,7 @@ static int pass_pins(struct launch *launch, struct err *err)
 		pin_text_append(text, room, &used, pinning->pins[i].location, pinning->pins[i].snapshot);
 	}
 	setenv(ENV_PINS, text, 1);
-	if (pinning->count)
+	if (pinning->count && !launch->in_namespace)
 		setenv(ENV_FDS, fds, 1);
 	free(text);
 	free(fds);
@@ -278,7 +330,8 @@ static int become_command(struct launch *launch, struct err *err)
 
 	if (pass_pins(launch, err) != 0)
 		return -1;
-	preload_shim(launch);
+	if (!launch->in_namespace)
+		preload_shim(launch);
 	if (launch->strict)
 		setenv(ENV_STRICT, "1", 1);
 	if (launch->reexec)
@@ -311,12 +364,15 @@ static int take_pins(struct launch *launch, struct err *err)
 
 static int run(struct launch *launch, struct err *err)
 {
+	/* A store that is frozen here says nothing of what is the latest outside. */
+	if (launch->pinning.fresh && namespace_leave(err) != 0)
+		return -1;
 	if (take_pins(launch, err) != 0)
 		return -1;
 	if (launch->print)
 		return print_pins(&launch->pinning, err);
-	if (find_shim(launch, err) != 0 || check_held(launch, err) != 0 ||
-	    (launch->pinning.count && check_command(launch, err) != 0))
+	if (check_held(launch, err) != 0 || (launch->pinning.count && check_command(launch, err) != 0) ||
+	    (!launch->in_namespace && find_shim(launch, err) != 0))
 		return -1;
 	return become_command(launch, err);
 }
@@ -333,6 +389,9 @@ static int start(struct launch *launch, char **words, struct err *err)
 		launch->version ? (void)puts(PACKAGE_STRING) : print_help();
 		return 0;
 	}
+	if (launch->writable && launch->via == VIA_PRELOAD)
+		return err_fail(err, STATUS_CANNOT_PIN, "--writable",
+				"only a namespace can do that, not --via=preload");
 	launch->command = left.rest;
 	if (launch->command[0] && strcmp(launch->command[0], "--") == 0)
 		launch->command++;

@@ -10,6 +10,7 @@
 #include "helper/alloc.h"
 #include "helper/aside.h"
 #include "helper/command.h"
+#include "helper/namespace.h"
 #include "helper/options.h"
 
 #define GLOBAL_SYNOPSIS "[--config PATH] [--set KEY=VALUE]... [--quiet|--verbose]"
@@ -196,7 +197,7 @@ static int run_command(struct options *options, char **words, struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct option_words left;
+	struct option_words left = { .operands = NULL };
 	struct options options = { .config = NULL };
 	struct err err = ERR_NONE;
 	struct aside aside;
@@ -206,7 +207,8 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	stand_aside(&aside);
 	aside_release(&aside);
-	if (options_parse(argv + (argc > 0), rules, GLOBAL_OPTIONS, true, &options, &left, &err) != 0)
+	if (namespace_leave(&err) != 0 ||
+	    options_parse(argv + (argc > 0), rules, GLOBAL_OPTIONS, true, &options, &left, &err) != 0)
 		status = err_print(&err);
 	else if (options.version)
 		puts(PACKAGE_STRING);

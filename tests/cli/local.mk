@@ -8,6 +8,7 @@ cli_tests = \
 	tests/cli/gc.bats \
 	tests/cli/list.bats \
 	tests/cli/lock.bats \
+	tests/cli/namespace.bats \
 	tests/cli/portage-faults.bats \
 	tests/cli/rcu-exec.bats \
 	tests/cli/readers.bats \

@@ -65,21 +65,26 @@ static void static_program(const char *name)
 
 static void test_kinds(void **state)
 {
+	const char *why;
+
 	(void)state;
-	assert_null(loadable_why_not("/proc/self/exe"));
-	assert_null(loadable_why_not("/bin/sh"));
+	assert_int_equal(loadable_judge("/proc/self/exe", &why), LOADABLE_YES);
+	assert_int_equal(loadable_judge("/bin/sh", &why), LOADABLE_YES);
 	static_program("static");
-	assert_string_equal(loadable_why_not("static"), "is a static program, which loads no library");
+	assert_int_equal(loadable_judge("static", &why), LOADABLE_NOT);
+	assert_string_equal(why, "is a static program, which loads no library");
 	scratch_write("foreign", "\177ELF\001\001\001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
-	assert_string_equal(loadable_why_not("foreign"), "is for another machine or another C library");
+	assert_int_equal(loadable_judge("foreign", &why), LOADABLE_NOT);
+	assert_string_equal(why, "is for another machine or another C library");
 	scratch_write("text", "echo\n");
-	assert_null(loadable_why_not("text"));
-	assert_null(loadable_why_not("missing"));
-	assert_null(loadable_why_not("."));
+	assert_int_equal(loadable_judge("text", &why), LOADABLE_YES);
+	assert_int_equal(loadable_judge("missing", &why), LOADABLE_YES);
+	assert_int_equal(loadable_judge(".", &why), LOADABLE_YES);
 }
 
 static void test_scripts(void **state)
 {
+	const char *why;
 	char *text = alloc_printf("#!%s/static -x\n", (char *)*state);
 
 	static_program("static");
@@ -92,27 +97,29 @@ static void test_scripts(void **state)
 	text = alloc_printf("#!%s/loop\n", (char *)*state);
 	script("loop", text);
 	free(text);
-	assert_null(loadable_why_not("good"));
-	assert_non_null(loadable_why_not("bad"));
-	assert_non_null(loadable_why_not("worse"));
-	assert_null(loadable_why_not("loop"));
+	assert_int_equal(loadable_judge("good", &why), LOADABLE_YES);
+	assert_int_not_equal(loadable_judge("bad", &why), LOADABLE_YES);
+	assert_int_not_equal(loadable_judge("worse", &why), LOADABLE_YES);
+	assert_int_equal(loadable_judge("loop", &why), LOADABLE_YES);
 }
 
 static void test_privileges(void **state)
 {
+	const char *why;
+
 	(void)state;
 	copy_of("setid", "/bin/true", 06755);
-	assert_null(loadable_why_not("setid")); /* our own: nothing is gained */
+	assert_int_equal(loadable_judge("setid", &why), LOADABLE_YES); /* our own: nothing is gained */
 	scratch_need_root();
 	assert_int_equal(chown("setid", 65534, 0), 0);
 	assert_int_equal(chmod("setid", 04755), 0);
-	assert_string_equal(loadable_why_not("setid"),
-			    "gains privileges when it starts, so it ignores LD_PRELOAD");
+	assert_int_equal(loadable_judge("setid", &why), LOADABLE_PRIVILEGED);
+	assert_string_equal(why, "gains privileges when it starts, so it ignores LD_PRELOAD");
 	assert_int_equal(chown("setid", 0, 65534), 0);
 	assert_int_equal(chmod("setid", 02755), 0);
-	assert_non_null(loadable_why_not("setid"));
+	assert_int_equal(loadable_judge("setid", &why), LOADABLE_PRIVILEGED);
 	assert_int_equal(chmod("setid", 02745), 0); /* mandatory locking's old mark, no set-group-ID */
-	assert_null(loadable_why_not("setid"));
+	assert_int_equal(loadable_judge("setid", &why), LOADABLE_YES);
 }
 
 static void test_find(void **state)

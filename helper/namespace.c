@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "helper/namespace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "helper/alloc.h"
+#include "helper/keeper.h"
+#include "helper/mounts.h"
+#include "helper/namespace_cover.h"
+
+#define CHILD_STACK 16384
+
+/* ---- the namespace ---- */
+
+bool namespace_is_users(void)
+{
+	return geteuid() != 0;
+}
+
+/*
+ * A slave still gets what the outside mounts, and gives nothing back. Where the root directory is no mount
+ * (chroot) the store's own mount has to do, if it is one that can be named from here.
+ */
+static int cut_propagation(const char *store)
+{
+	char *path = alloc_copy(store), *slash;
+	int result = mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
+
+	while (result != 0 && errno == EINVAL && path[0] != '\0') {
+		result = mount(NULL, path, NULL, MS_REC | MS_SLAVE, NULL);
+		slash = strrchr(path, '/');
+		*(slash ? slash : path) = '\0';
+	}
+	int error = errno;
+	free(path);
+	errno = error;
+	return result;
+}
+
+static int separate(void)
+{
+	if (unshare(CLONE_NEWNS) == 0)
+		return 0;
+	if (errno != EPERM || !namespace_is_users())
+		return -1;
+	return unshare(CLONE_NEWUSER | CLONE_NEWNS);
+}
+
+/* Shares our memory, and we wait: so it may tell us the errno. */
+static int try_separation(void *error)
+{
+	const bool may = separate() == 0 &&
+			 (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0 || errno == EINVAL);
+
+	*(int *)error = may ? 0 : errno;
+	return 0;
+}
+
+static int report_not_allowed(struct err *err)
+{
+	return err_errno(err, STATUS_FAILED, "namespace",
+			 namespace_is_users() ? "a user namespace is not allowed here"
+					      : "a mount namespace is not allowed here");
+}
+
+int namespace_allowed(struct err *err)
+{
+	char *stack = alloc_grow(NULL, CHILD_STACK, 1);
+	int error = 0;
+	pid_t child = clone(try_separation, stack + CHILD_STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, &error);
+
+	if (child < 0)
+		error = errno;
+	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	free(stack);
+	errno = error;
+	return error ? report_not_allowed(err) : 0;
+}
+
+static int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	int error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return written ? 0 : -1;
+}
+
+static int map_id(const char *path, unsigned id)
+{
+	char *text = alloc_printf("%u %u 1\n", id, id);
+	int result = write_text(path, text);
+
+	free(text);
+	return result;
+}
+
+/* user_namespaces(7): who may not set groups may map his own. */
+static int enter_mount_namespace(const char *store, struct err *err)
+{
+	const unsigned user = geteuid(), group = getegid();
+
+	if (unshare(CLONE_NEWNS) != 0) {
+		if (separate() != 0)
+			return report_not_allowed(err);
+		if (write_text("/proc/self/setgroups", "deny") != 0 ||
+		    map_id("/proc/self/uid_map", user) != 0 || map_id("/proc/self/gid_map", group) != 0)
+			return err_errno(err, STATUS_FAILED, "namespace",
+					 "the user namespace cannot be given its user");
+	}
+	if (cut_propagation(store) != 0)
+		return err_errno(err, STATUS_FAILED, "namespace", "cannot be separated from other mounts");
+	return 0;
+}
+
+/* ---- all of them ---- */
+
+static int check_stores(const struct pin *pins, size_t count, struct err *err)
+{
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < i; j++) {
+			const char *left = strrchr(pins[i].snapshot, '/'),
+				   *right = strrchr(pins[j].snapshot, '/');
+			const size_t length = left ? (size_t)(left - pins[i].snapshot) : 0;
+
+			if (right && length == (size_t)(right - pins[j].snapshot) &&
+			    strncmp(pins[i].snapshot, pins[j].snapshot, length) == 0)
+				return err_fail(err, STATUS_USAGE, pins[i].location,
+						"two snapshots of one store cannot be pinned in a namespace");
+		}
+	return 0;
+}
+
+/*
+ * To be asked outside, where everybody has his own id: what belongs to somebody whom the user namespace does
+ * not know cannot be copied up.
+ */
+static int check_owners(const struct pin *pins, size_t count, struct err *err)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < count; i++) {
+		if (lstat(pins[i].snapshot, &st) != 0)
+			return err_errno(err, STATUS_FAILED, pins[i].snapshot, "cannot be looked up");
+		if (namespace_is_users() && st.st_uid != geteuid())
+			return err_fail(
+				err, STATUS_FAILED, "--writable",
+				"%s belongs to somebody else: only root can have a writable view of it",
+				pins[i].snapshot);
+	}
+	return 0;
+}
+
+/*
+ * The working directory by its path, if that leads to the same place still; else by a descriptor, which
+ * stays below what covers it.
+ */
+static void return_to(const char *path, int dir)
+{
+	struct stat before, now;
+
+	if (fchdir(dir) != 0 || !path || path[0] != '/' || stat(path, &now) != 0 || fstat(dir, &before) != 0)
+		return;
+	/* A store's own directory is another one now. */
+	const bool same = before.st_dev == now.st_dev && before.st_ino == now.st_ino;
+	if ((same || S_ISDIR(now.st_mode)) && chdir(path) != 0)
+		return;
+}
+
+int namespace_enter(const struct pin *pins, size_t count, bool writable, struct err *err)
+{
+	struct keeper keeper;
+
+	if (check_stores(pins, count, err) != 0 || (writable && check_owners(pins, count, err) != 0))
+		return -1;
+	if (count == 0)
+		return 0;
+	char *path = getcwd(NULL, 0);
+	int dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int result = keeper_start(&keeper, pins, count, err);
+	char *first = alloc_copy(pins[0].snapshot);
+	if (result == 0)
+		result = enter_mount_namespace(first, err);
+	for (size_t i = 0; result == 0 && i < count; i++)
+		result = cover_store(&pins[i], writable, &keeper, err);
+	if (result == 0)
+		result = keeper_done(&keeper, err);
+	keeper_release(&keeper);
+	if (dir >= 0) {
+		return_to(path, dir);
+		close(dir);
+	}
+	free(first);
+	free(path);
+	return result;
+}
+
+/* ---- out again ---- */
+
+static bool is_cover(const struct mount_entry *entry)
+{
+	return strcmp(entry->type, "tmpfs") == 0 && strcmp(entry->source, COVER_SOURCE) == 0;
+}
+
+static int uncover(const struct mounts *mounts, struct err *err)
+{
+	for (size_t i = mounts->count; i-- > 0;)
+		if (is_cover(&mounts->list[i]) &&
+		    umount2(mounts->list[i].at, MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL)
+			return err_errno(err, STATUS_FAILED, mounts->list[i].at, "stays frozen by rcu-exec");
+	return 0;
+}
+
+int namespace_leave(struct err *err)
+{
+	const char *covered = NULL;
+	struct mounts mounts;
+
+	if (mounts_read(&mounts, err) != 0) {
+		/* Without /proc nothing can be told, and as a rule nothing is. */
+		err_clear(err);
+		return 0;
+	}
+	for (size_t i = 0; i < mounts.count; i++)
+		if (is_cover(&mounts.list[i]))
+			covered = mounts.list[i].at;
+	int result = 0;
+	if (covered && (unshare(CLONE_NEWNS) != 0 || cut_propagation(covered) != 0))
+		result = err_errno(err, STATUS_FAILED, covered,
+				   "is frozen by rcu-exec, and only root can look behind that");
+	if (covered && result == 0) {
+		char *path = getcwd(NULL, 0);
+		int dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		result = uncover(&mounts, err);
+		if (dir >= 0) {
+			return_to(path, dir);
+			close(dir);
+		}
+		free(path);
+	}
+	mounts_release(&mounts);
+	return result;
+}
