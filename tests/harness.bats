@@ -31,10 +31,23 @@ last_line_is() { [ "${lines[-1]}" = "$1" ] || { echo "$output"; return 1; }; }
 	[[ $output == *"FAIL:"*"second"* ]]
 }
 
-@test "a skip by cmocka 1.1.5 is a skip" {
-	driven 'echo 1..2; echo ok 1 - a; echo "not ok 2 # SKIP b"'
+@test "a skip by cmocka 1.1.5 is a skip, and says why" {
+	driven 'echo 1..3; echo ok 1 - a; echo "# skip: no moon"; echo "not ok 2 # SKIP b"; echo ok 3 - c'
 	[ "$status" = 0 ]
-	last_line_is "1 passed, 0 failed, 1 skipped"
+	last_line_is "2 passed, 0 failed, 1 skipped"
+	[[ $output == *"SKIP: program 2 - b # SKIP no moon"* ]] || { echo "$output"; return 1; }
+}
+
+@test "a skip without a reason is a failure, also behind one that has one" {
+	driven 'echo 1..2; echo "# skip: no moon"; echo "not ok 1 # SKIP a"; echo "not ok 2 # SKIP b"'
+	[ "$status" = 1 ]
+	last_line_is "0 passed, 1 failed, 1 skipped"
+	[[ $output == *"FAIL: program 2 - b: skipped without a reason"* ]] || { echo "$output"; return 1; }
+}
+
+@test "no unit test skips but by skip.h" {
+	run grep -nE '(^|[^_a-z])skip\(' "$RCU_SRC"/tests/unit --include='*.c' -r
+	[ "$status" = 1 ] || { echo "$output"; return 1; }
 }
 
 @test "a program that dies after its last test is a failure" {

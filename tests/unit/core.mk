@@ -26,3 +26,4 @@ tests_unit_test_pin_text_SOURCES = tests/unit/test_pin_text.c
 tests_unit_test_pin_text_LDADD = $(CORE_UNIT_LIBS)
 tests_unit_test_preload_list_SOURCES = tests/unit/test_preload_list.c
 tests_unit_test_preload_list_LDADD = $(CORE_UNIT_LIBS)
+EXTRA_DIST += tests/unit/skip.h

@@ -20,6 +20,7 @@
 #include "helper/publish.h"
 #include "helper/tree.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/skip.h"
 
 int scratch_make(void **state)
 {
@@ -44,10 +45,8 @@ int scratch_remove(void **state)
 
 void scratch_need_root(void)
 {
-	if (geteuid() != 0) {
-		print_message("# skipped: needs root\n");
-		skip();
-	}
+	if (geteuid() != 0)
+		skip_test("needs root");
 }
 
 char *scratch_path(const char *top, const char *format, ...)
@@ -143,8 +142,6 @@ void scratch_mount(const char *path, const char *options)
 		own_namespace = unshare(CLONE_NEWNS) == 0 &&
 				mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0;
 	scratch_mkdir(path);
-	if (!own_namespace || mount("tmpfs", path, "tmpfs", 0, options) != 0) {
-		print_message("# skipped: cannot mount a tmpfs here\n");
-		skip();
-	}
+	if (!own_namespace || mount("tmpfs", path, "tmpfs", 0, options) != 0)
+		skip_test("this machine does not let us mount");
 }

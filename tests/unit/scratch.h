@@ -18,7 +18,7 @@ int scratch_make(void **state);
 int scratch_remove(void **state);
 #define scratch_test(function) cmocka_unit_test_setup_teardown(function, scratch_make, scratch_remove)
 
-/* Skips the test, by name, where we are not root. */
+/* Skips the test where we are not root. */
 void scratch_need_root(void);
 
 /* Mounts a tmpfs on `path` (made) for this program alone; skips the test where that cannot be done. */

@@ -16,7 +16,7 @@ check_PROGRAMS += $(store_unit_tests)
 TESTS += $(store_unit_tests)
 
 STORE_UNIT_LIBS = $(HELPER_LIBS) $(CMOCKA_LIBS)
-SCRATCH = tests/unit/scratch.c tests/unit/scratch.h
+SCRATCH = tests/unit/scratch.c tests/unit/scratch.h tests/unit/skip.h
 tests_unit_test_err_SOURCES = tests/unit/test_err.c
 tests_unit_test_err_LDADD = $(STORE_UNIT_LIBS)
 tests_unit_test_identity_SOURCES = tests/unit/test_identity.c

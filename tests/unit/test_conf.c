@@ -14,6 +14,7 @@
 #include "helper/alloc.h"
 #include "helper/conf.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/skip.h"
 
 #define PYTHON "/usr/bin/python3"
 #define RANDOM_FILES 400
@@ -203,7 +204,7 @@ static void test_as_configparser(void **state)
 
 	(void)state;
 	if (access(PYTHON, X_OK) != 0)
-		skip();
+		skip_not_installed("there is no " PYTHON " here");
 	for (size_t i = 0; i < FILES; i++) {
 		names[i] = alloc_printf("f%zu", i);
 		scratch_write(names[i], files[i]);
@@ -221,7 +222,7 @@ static void test_later_file_overlays(void **state)
 
 	(void)state;
 	if (access(PYTHON, X_OK) != 0)
-		skip();
+		skip_not_installed("there is no " PYTHON " here");
 	scratch_write("o1", "[a]\nk = v\nl = w\n[b]\nk = v\n");
 	scratch_write("o1.later", "[c]\nm = 1\n[a]\nl = x\n  y\nn = %(k)s\n");
 	scratch_write("o2", "[DEFAULT]\nd = 1\n[a]\nk = %(d)s\n");
@@ -264,7 +265,7 @@ static void test_random_files(void **state)
 
 	(void)state;
 	if (access(PYTHON, X_OK) != 0)
-		skip();
+		skip_not_installed("there is no " PYTHON " here");
 	for (uint32_t i = 0; i < RANDOM_FILES; i++) {
 		names[i] = alloc_printf("r%u", i);
 		random_file(names[i], i);

@@ -21,6 +21,7 @@
 
 #include "core/hold.h"
 #include "core/names.h"
+#include "tests/unit/skip.h"
 
 static char store[] = "/tmp/rcu-hold-XXXXXX";
 static int store_dir;
@@ -100,7 +101,7 @@ static void test_map(void **state)
 
 	(void)state;
 	if (fstatfs(store_dir, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC)
-		skip(); /* a lease there does not count mappings: rcu-repo(7) */
+		skip_test("on overlayfs a lease does not count mappings: rcu-repo(7)");
 	assert_int_equal(pipe(ready), 0);
 	pid_t pid = fork();
 	assert_true(pid >= 0);

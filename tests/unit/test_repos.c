@@ -13,6 +13,7 @@
 #include "helper/alloc.h"
 #include "helper/repos.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/skip.h"
 
 #define GOOD "[gentoo]\nlocation = /r/gentoo\nsync-rcu-store-dir = /s/gentoo\n"
 
@@ -247,7 +248,7 @@ static void test_portages_files(void **state)
 	struct repos repos;
 
 	if (access("/etc/rcu-repo/repos.conf", F_OK) == 0)
-		skip();
+		skip_test("this machine has an /etc/rcu-repo/repos.conf");
 	unsetenv("RCU_REPO_CONFIG");
 	setenv("EPREFIX", prefix, 1);
 	setenv("PORTAGE_CONFIGROOT", root, 1);

@@ -15,6 +15,7 @@
 #include "helper/alloc.h"
 #include "helper/transport/transport.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/skip.h"
 
 static const char wrapper[] = "#!/bin/sh\n"
 			      "for word; do printf '%s\\n' \"$word\"; done >\"$RECORD\"\n"
@@ -52,7 +53,7 @@ static void need_rsync(void)
 	char *const path = getenv("REAL_PATH");
 
 	if (system("PATH=\"$REAL_PATH\" command -v rsync >/dev/null") != 0 || !path)
-		skip();
+		skip_not_installed("there is no rsync here");
 }
 
 /* Fetches into an empty NAME; the caller releases nothing. */
@@ -126,10 +127,10 @@ static void test_base_elsewhere_is_copied(void **state)
 	(void)state;
 	need_rsync();
 	if (!mkdtemp(base) || stat(base, &there) != 0 || stat(".", &here) != 0)
-		skip();
+		skip_test("no directory can be made there");
 	if (here.st_dev == there.st_dev) {
 		rmdir(base);
-		skip();
+		skip_test("it is on the same file system");
 	}
 	assert_int_equal(fetch(&repo, "s3", base, &err), 0);
 	rmdir(base);

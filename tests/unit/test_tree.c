@@ -29,6 +29,7 @@
 
 #include "helper/alloc.h"
 #include "helper/tree.h"
+#include "tests/unit/skip.h"
 
 #define DEEP 10000
 #define LONG_NAME_BYTES 255
@@ -155,7 +156,7 @@ static void child_good(int (*body)(void))
 	int status = in_child(body);
 
 	if (status == CHILD_SKIP)
-		skip();
+		skip_test("this machine lacks a right that it needs");
 	assert_int_equal(status, CHILD_GOOD);
 }
 
@@ -299,7 +300,7 @@ static void test_rsync_sees_no_difference(void **state)
 {
 	(void)state;
 	if (system("rsync --version >/dev/null 2>&1") != 0)
-		skip();
+		skip_not_installed("there is no rsync here");
 	make_rich("a");
 	make_attributes("a");
 	copy("a", "b");
@@ -315,7 +316,7 @@ static void test_copy_keeps_attributes(void **state)
 	(void)state;
 	make_rich("a");
 	if (make_attributes("a") != 0)
-		skip();
+		skip_test("this file system, or user, cannot set all attributes");
 	copy("a", "b");
 	assert_int_equal(same("a", "b"), 1);
 	assert_int_equal(getxattr("b/file", "user.one", value, sizeof(value)), 3);
@@ -335,7 +336,7 @@ static void test_copy_takes_no_acl_from_its_parent(void **state)
 	make_rich("a");
 	assert_int_equal(mkdir("parent", 0755), 0);
 	if (system("setfacl -m d:u:55:rwx parent 2>/dev/null") != 0)
-		skip();
+		skip_test("no ACL can be set here");
 	copy("a", "parent/b");
 	assert_int_equal(same("a", "parent/b"), 1);
 	assert_int_equal(getxattr("parent/b", "system.posix_acl_default", NULL, 0), -1);
@@ -348,7 +349,7 @@ static void test_copy_makes_devices(void **state)
 	assert_int_equal(mkdir("a", 0755), 0);
 	if (mknod("a/null", S_IFCHR | 0666, makedev(1, 3)) != 0 ||
 	    mknod("a/loop", S_IFBLK | 0660, makedev(7, 1)) != 0)
-		skip();
+		skip_test("no device node can be made here");
 	copy("a", "b");
 	assert_int_equal(same("a", "b"), 1);
 	assert_true(S_ISCHR(look("b/null").st_mode));
@@ -773,7 +774,7 @@ static void test_share_where_no_link_is_left(void **state)
 			break;
 	}
 	if (made == 70000)
-		skip();
+		skip_test("this file system has no limit on links");
 	assert_int_equal(errno, EMLINK);
 	assert_int_equal(unlinkat(dir, "0", 0), 0);
 	close(dir);
@@ -1019,7 +1020,7 @@ static void test_delete_follows_no_swapped_link(void **state)
 	pid_t pid = start(delete_traced);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (!WIFSTOPPED(status))
-		skip();
+		skip_test("no process can be traced here");
 	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)PTRACE_O_TRACESYSGOOD), 0);
 	while (WIFSTOPPED(status)) {
 		if (opens_swap(pid) && swaps < 3) {
