@@ -7,6 +7,7 @@
 #include "helper/lock.h"
 #include "helper/reclaim.h"
 #include "helper/snapshot/storage.h"
+#include "helper/text.h"
 #include "helper/trust.h"
 
 struct report {
@@ -25,13 +26,14 @@ static void tell(void *context, uint64_t number, enum reclaim_why why)
 		[RECLAIM_UNKNOWN] = "whether it is pinned cannot be asked",
 	};
 	const struct report *report = context;
+	char *name = text_line(report->repo->name);
 	const uintmax_t n = number;
 
 	if (why == RECLAIM_GONE)
-		printf("%s: %ju %s\n", report->repo->name, n,
-		       report->dry_run ? "would be reclaimed" : "is reclaimed");
+		printf("%s: %ju %s\n", name, n, report->dry_run ? "would be reclaimed" : "is reclaimed");
 	else if (report->dry_run || why == RECLAIM_UNKNOWN)
-		printf("%s: %ju stays: %s\n", report->repo->name, n, reasons[why]);
+		printf("%s: %ju stays: %s\n", name, n, reasons[why]);
+	free(name);
 }
 
 static int gc_locked(const struct options *options, const struct repo *repo, struct store *store,

@@ -37,12 +37,15 @@ static void add_reader(const struct options *options, const struct repo *repo, c
 {
 	struct libscols_line *line = table_line(table);
 
-	table_set_foreign(line, REPO, repo->name);
+	char *user = user_name(reader->uid);
+
+	table_set_foreign(line, REPO, repo->name, options->json);
 	table_set(line, SNAPSHOT, alloc_printf("%" PRIu64, reader->number));
 	table_set(line, PID, alloc_printf("%jd", (intmax_t)reader->pid));
-	table_set(line, USER, user_name(reader->uid));
+	table_set_foreign(line, USER, user, options->json);
 	table_set(line, SINCE, command_time(reader->since, options->json));
-	table_set_foreign(line, COMMAND, reader->command);
+	table_set_foreign(line, COMMAND, reader->command, options->json);
+	free(user);
 }
 
 static int readers_repo(const struct options *options, const struct repo *repo, struct err *err)

@@ -6,39 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "helper/text.h"
+
 const char *err_program = "rcu-repo";
 int err_quiet;
-
-/* C0, DEL, and C1 as UTF-8 spells it: what could make a terminal do something, or make two lines of one. */
-static size_t control_bytes(const unsigned char *at)
-{
-	if (at[0] < 0x20 || at[0] == 0x7f)
-		return 1;
-	return at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f ? 2 : 0;
-}
-
-/*
- * Copies `from` to to[0 .. room) with control characters as \xXX; what does not fit is cut between
- * characters.
- */
-static void show(char *to, size_t room, const char *from)
-{
-	const unsigned char *at = (const unsigned char *)from;
-	size_t used = 0;
-
-	while (*at != '\0') {
-		size_t control = control_bytes(at);
-		size_t need = control != 0 ? control * 4 : 1;
-
-		if (used + need >= room)
-			break;
-		if (control == 0)
-			to[used++] = (char)*at++;
-		for (; control != 0; control--)
-			used += (size_t)snprintf(to + used, room - used, "\\x%02X", *at++);
-	}
-	to[used] = '\0';
-}
 
 /* "subject: cause[: reason]" */
 static void __attribute__((format(printf, 4, 0)))
@@ -53,7 +24,7 @@ compose(char *to, size_t room, const char *subject, const char *format, va_list 
 	}
 	if (reason != NULL && used >= 0 && (size_t)used < sizeof(raw))
 		snprintf(raw + used, sizeof(raw) - (size_t)used, ": %s", reason);
-	show(to, room, raw);
+	text_show(to, room, raw);
 }
 
 int err_fail(struct err *err, int status, const char *subject, const char *format, ...)

@@ -19,7 +19,7 @@ enum {
 
 struct err {
 	int status;      /* 0: nothing failed yet */
-	char text[1024]; /* "subject: cause", one line; control characters of names are shown as \xXX */
+	char text[1024]; /* "subject: cause", one line; shown as text_show() does */
 };
 
 #define ERR_NONE                      \

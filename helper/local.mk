@@ -30,6 +30,7 @@ helper_libhelper_a_SOURCES = \
 	helper/run.c helper/run.h \
 	helper/snapshot/hardlink.c helper/snapshot/storage.c helper/snapshot/storage.h \
 	helper/store.c helper/store.h \
+	helper/text.c helper/text.h \
 	helper/transport/rsync.c helper/transport/transport.c helper/transport/transport.h \
 	helper/tree.c helper/tree.h \
 	helper/trust.c helper/trust.h \

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/table.h"
 
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "helper/alloc.h"
+#include "helper/text.h"
 
 /* libsmartcols says NULL and negative numbers where memory runs out; alloc_grow() knows how to end then. */
 static void must(bool good)
@@ -48,42 +46,9 @@ void table_set(struct libscols_line *line, size_t column, char *text)
 		must(scols_line_refer_data(line, column, text) == 0);
 }
 
-/* How many bytes the UTF-8 character at `at` has, if it is one that may be shown; else 0. */
-static size_t plain_bytes(const unsigned char *at)
+void table_set_foreign(struct libscols_line *line, size_t column, const char *text, bool json)
 {
-	const size_t length = at[0] < 0x80 ? 1 : at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-
-	if (at[0] < 0x20 || at[0] == 0x7f || (at[0] >= 0x80 && at[0] < 0xc2) || at[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < length; i++)
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	/* C1, forms that are longer than need be, surrogates, beyond Unicode */
-	if ((at[0] == 0xc2 && at[1] < 0xa0) || (at[0] == 0xe0 && at[1] < 0xa0) ||
-	    (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
-	    (at[0] == 0xf4 && at[1] > 0x8f))
-		return 0;
-	return length;
-}
-
-void table_set_foreign(struct libscols_line *line, size_t column, const char *text)
-{
-	const size_t room = 4 * strlen(text) + 1;
-	char *shown = alloc_grow(NULL, room, 1), *to = shown;
-
-	while (*text) {
-		size_t plain = plain_bytes((const unsigned char *)text);
-
-		if (plain == 0) {
-			to += snprintf(to, room - (size_t)(to - shown), "\\x%02X", (unsigned char)*text++);
-			continue;
-		}
-		memcpy(to, text, plain);
-		to += plain;
-		text += plain;
-	}
-	*to = '\0';
-	table_set(line, column, shown);
+	table_set(line, column, json ? text_json(text) : text_cell(text));
 }
 
 void table_print(struct libscols_table *table)

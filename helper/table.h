@@ -9,6 +9,7 @@
 #define HELPER_TABLE_H
 
 #include <libsmartcols.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct table_column {
@@ -24,11 +25,8 @@ struct libscols_line *table_line(struct libscols_table *table);
 /* Sets a cell and frees `text`; NULL leaves it empty. */
 void table_set(struct libscols_line *line, size_t column, char *text);
 
-/*
- * The same for a copy of what somebody else wrote: control characters, and bytes that are not UTF-8, become
- * \xXX, so that no name can make a second row, steer a terminal, or make JSON that is none.
- */
-void table_set_foreign(struct libscols_line *line, size_t column, const char *text);
+/* The same for a copy of what somebody else wrote, by text_cell(), or where the table is JSON text_json(). */
+void table_set_foreign(struct libscols_line *line, size_t column, const char *text, bool json);
 
 /* Prints and frees the table. */
 void table_print(struct libscols_table *table);

@@ -72,4 +72,24 @@ assert json.load(sys.stdin)["readers"] == []'
 		bash "$T/pinned" $'new\nline\e[31m'
 	wait_until test -e "$T/pinned"
 	repo readers | grep -F 'new\x0Aline\x1B[31m'
+	repo readers --json | /usr/bin/python3 -c 'import json, sys
+row, = (row for row in json.load(sys.stdin)["readers"] if row["pid"] == int(sys.argv[1]))
+assert row["command"].endswith("new\nline\x1b[31m"), row' "$BACKGROUND"
+}
+
+@test "bytes of any kind, in any locale: a table, and JSON that is one" {
+	local locale
+	sync_version A
+	rm -f "$T/pinned"
+	background "$RCU_EXEC" -l "$LOCATION" -- bash -c 'touch "$1"; while :; do sleep 1; done' \
+		bash "$T/pinned" $'caf\xc3\xa9 \xff\xfe \x9b31m \xc2\x9b "q" \\'
+	wait_until test -e "$T/pinned"
+	for locale in C C.UTF-8; do
+		LC_ALL=$locale timeout 60 "$RCU_REPO" readers --location "$LOCATION" >"$T/table"
+		grep -F '\xFF\xFE \x9B31m \xC2\x9B "q" \' "$T/table"
+		LC_ALL=$locale repo readers --json | /usr/bin/python3 -c 'import json, sys
+rows = json.loads(sys.stdin.buffer.read().decode())["readers"]
+row, = (row for row in rows if row["pid"] == int(sys.argv[1]))
+assert row["command"].endswith("caf\u00e9 \ufffd\ufffd \ufffd31m \x9b \"q\" \\"), row' "$BACKGROUND"
+	done
 }

@@ -8,6 +8,7 @@ front_unit_tests = \
 	tests/unit/test_readers \
 	tests/unit/test_repos \
 	tests/unit/test_run \
+	tests/unit/test_text \
 	tests/unit/test_transport
 check_PROGRAMS += $(front_unit_tests)
 TESTS += $(front_unit_tests)
@@ -27,5 +28,7 @@ tests_unit_test_repos_SOURCES = tests/unit/test_repos.c $(SCRATCH)
 tests_unit_test_repos_LDADD = $(FRONT_UNIT_LIBS)
 tests_unit_test_run_SOURCES = tests/unit/test_run.c $(SCRATCH)
 tests_unit_test_run_LDADD = $(FRONT_UNIT_LIBS)
+tests_unit_test_text_SOURCES = tests/unit/test_text.c
+tests_unit_test_text_LDADD = $(FRONT_UNIT_LIBS)
 tests_unit_test_transport_SOURCES = tests/unit/test_transport.c $(SCRATCH)
 tests_unit_test_transport_LDADD = $(FRONT_UNIT_LIBS)
