@@ -20,14 +20,13 @@ SHIM_SOURCES = \
 	preload/exec_strict.c \
 	preload/launch.c \
 	preload/map.c preload/map.h \
-	preload/mem.c \
 	preload/refuse.c preload/refuse.h \
 	preload/script.c preload/script.h \
 	preload/state.c preload/state.h \
 	preload/wrap.h
 
 pkglib_LTLIBRARIES = preload/librcu-exec.la
-preload_librcu_exec_la_SOURCES = $(SHIM_SOURCES) $(CORE_SOURCES)
+preload_librcu_exec_la_SOURCES = $(SHIM_SOURCES) preload/mem.c $(CORE_SOURCES)
 # No canary (it lives in thread-local storage), no call that the compiler makes up out of loops, no sanitizer (a guest cannot
 # bring a runtime along), no LTO (names are given by .symver). Unwind tables stay: cancellation of a thread and exceptions
 # of a callback pass through our frames.

@@ -15,6 +15,9 @@
 #define ROOM_MAX (16 * PATH_MAX)
 #define PROC_MAGIC 0x9fa0 /* statfs(2) */
 #define DOOR_ROOM 32      /* "/proc/self/fd/2147483647" */
+#define LOOP_ROOM 512     /* LOOP and 41 times LOOP_TURN */
+#define LOOP "/proc"
+#define LOOP_TURN "/self/.."
 
 static const char entry_name[] = STORE_LATEST; /* L */
 
@@ -215,12 +218,13 @@ struct walk {
 	size_t end;
 	size_t rest;
 	unsigned links;
-	unsigned passed; /* how many D/L */
-	unsigned pin;    /* of the last of them */
-	bool by_alias;   /* the first of them was at the end of an alias of its pin */
-	bool entry;      /* the last component is a D/L that is not followed */
-	bool door;       /* it went through a door of procfs: what is behind it changes with the process */
-	uint64_t age;    /* of what is remembered, when the walk began */
+	unsigned links_out; /* of them, those before what `out` begins with */
+	unsigned passed;    /* how many D/L */
+	unsigned pin;       /* of the last of them */
+	bool by_alias;      /* the first of them was at the end of an alias of its pin */
+	bool entry;         /* the last component is a D/L that is not followed */
+	bool door;          /* it went through a door of procfs: what is behind it changes with the process */
+	uint64_t age;       /* of what is remembered, when the walk began */
 };
 
 enum step {
@@ -334,6 +338,7 @@ static enum step pass_entry(struct walk *w, const struct component *c, unsigned 
 	w->end = w->begin + root;
 	memcpy(w->room + w->begin, w->room, root);
 	w->pin = pin;
+	w->links_out = w->links;
 	if (w->passed++ == 0)
 		prove_alias(w, path);
 	skip_slashes(w);
@@ -358,7 +363,10 @@ static enum step follow(struct walk *w, const struct component *c, const char *p
 		return STEP_STOP;
 	if (gap + (size_t)length >= w->rest)
 		return STEP_ROOM;
-	if (++w->links > LINKS_MAX)
+	if (++w->links > LINKS_MAX && w->size < LOOP_ROOM)
+		return STEP_ROOM;
+	/* The kernel will see by itself that there are too many; if not, go_round() says so. */
+	if (w->links - w->links_out > LINKS_MAX || w->links > 2 * LINKS_MAX)
 		return STEP_STOP;
 	if (is_entry(w, c, &pin))
 		return pass_entry(w, c, pin, path);
@@ -451,13 +459,32 @@ static void shorten(struct mapped *m, struct walk *w)
 	memcpy(w->room + split - length, door, length);
 }
 
+/*
+ * Too many links for the kernel, which would not see those before the last D/L: it shall say ELOOP all the same, and not go round
+ * the loop by the live D/L. So it gets as many links of procfs instead.
+ */
+static bool is_unseen_loop(const struct walk *w)
+{
+	return w->links > LINKS_MAX && w->links - w->links_out <= LINKS_MAX;
+}
+
+static void go_round(struct walk *w)
+{
+	char *to = w->room;
+
+	memcpy(to, LOOP, sizeof(LOOP) - 1);
+	to += sizeof(LOOP) - 1;
+	for (int i = 0; i <= LINKS_MAX; i++, to += sizeof(LOOP_TURN) - 1)
+		memcpy(to, LOOP_TURN, sizeof(LOOP_TURN));
+}
+
 /* What the walk has shown about the directory of an absolute path, if it came to the end of it. */
 static void remember(const struct walk *w, const char *path)
 {
 	size_t length = strlen(path), directory = directory_length(path, length);
 	unsigned pin, which;
 
-	if (path[0] != '/' || w->room[w->rest] != '\0' || w->door)
+	if (path[0] != '/' || w->room[w->rest] != '\0' || w->door || is_unseen_loop(w))
 		return;
 	if (w->passed != 0 && !(w->passed == 1 && w->by_alias && alias_find(path, length, &pin, &which) &&
 				directory >= shim.pins[pin].alias[which].length))
@@ -472,7 +499,9 @@ static void finish(struct mapped *m, struct walk *w)
 	if (w->out != 0) {
 		m->path = w->room;
 		m->kind = MAP_MOVED;
-		if (w->out > PATH_MAX)
+		if (is_unseen_loop(w))
+			go_round(w);
+		else if (w->out > PATH_MAX)
 			shorten(m, w);
 	}
 	if (w->entry)

@@ -255,9 +255,11 @@ void shim_start(void)
 	next_bind();
 	envp = initial_stack(&argc, &argv);
 	if (envp && !(argv && auxiliary_get(envp, AT_SECURE))) {
-		const uint64_t *random = argv ? (const void *)auxiliary_get(envp, AT_RANDOM) : NULL;
+		const char *random = argv ? (const char *)auxiliary_get(envp, AT_RANDOM) : NULL;
 
-		shim.hash_key = random ? *random : (uintptr_t)envp;
+		shim.hash_key = (uintptr_t)envp;
+		if (random) /* anywhere on the stack: not aligned */
+			memcpy(&shim.hash_key, random, sizeof(shim.hash_key));
 		read_environment(argc, argv, envp);
 	}
 	__atomic_store_n(&shim_started, 1, __ATOMIC_RELEASE);

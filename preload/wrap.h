@@ -42,8 +42,10 @@
 #include "preload/calls.def"
 #undef CALL
 
-/* libc's name and version for the bodies of one file. */
+/* libc's name and version for the bodies of one file. Set to nothing where they are linked into a program (tests/fuzz). */
+#ifndef EXPORT
 #define EXPORT(id, symbol, mark, version) __asm__(".symver wrap_" #id "," #symbol #mark #version);
+#endif
 #define EXPORT_NOT(id, symbol, mark, version)
 #ifndef EXPORT_open
 #define EXPORT_open EXPORT_NOT

@@ -34,3 +34,4 @@ include $(top_srcdir)/tests/preload/local.mk
 include $(top_srcdir)/tests/crash/local.mk
 include $(top_srcdir)/tests/contract/local.mk
 include $(top_srcdir)/tests/storm/local.mk
+include $(top_srcdir)/tests/fuzz/local.mk
