@@ -36,8 +36,9 @@ static void tell(void *context, uint64_t number, enum reclaim_why why)
 	free(name);
 }
 
-static int gc_locked(const struct options *options, const struct repo *repo, struct store *store,
-		     struct err *err)
+/* Under the lock, but for a dry run, which writes nothing at all: it looks as `list` does. */
+static int gc_store(const struct options *options, const struct repo *repo, struct store *store,
+		    struct err *err)
 {
 	const struct reclaim_rules rules = { .spares = repo->spares,
 					     .ttl_days = repo->ttl_days,
@@ -48,11 +49,26 @@ static int gc_locked(const struct options *options, const struct repo *repo, str
 	int result = command_numbers(store, &numbers, err);
 
 	numbers_release(&numbers);
-	if (result == 0)
-		result = reclaim(store, &rules, tell, &report, err);
+	return result == 0 ? reclaim(store, &rules, tell, &report, err) : -1;
+}
+
+static int gc_locked(const struct options *options, const struct repo *repo, struct store *store,
+		     struct err *err)
+{
+	int result = gc_store(options, repo, store, err);
+
 	store_unlock(store);
-	if (!options->dry_run && store->storage->empty_trash(store, err) != 0)
-		result = -1;
+	return store->storage->empty_trash(store, err) != 0 ? -1 : result;
+}
+
+static int gc_dry(const struct options *options, const struct repo *repo, struct err *err)
+{
+	struct store store = STORE_CLOSED;
+	int result = store_open(&store, repo->store, STORE_LOOK, repo->durable, err);
+
+	if (result == 0)
+		result = gc_store(options, repo, &store, err);
+	store_close(&store);
 	return result;
 }
 
@@ -73,11 +89,13 @@ static int check_store(const struct repo *repo, struct err *err)
 static int gc_repo(const struct options *options, const struct repo *repo, struct err *err)
 {
 	struct store store = STORE_CLOSED;
-	char *command = alloc_printf("rcu-repo gc %s", repo->name);
-	int result = check_store(repo, err);
 
-	if (result == 0)
-		result = trust_user(repo->sync_user, &store.sync_user, err);
+	if (check_store(repo, err) != 0)
+		return -1;
+	if (options->dry_run)
+		return gc_dry(options, repo, err);
+	char *command = alloc_printf("rcu-repo gc %s", repo->name);
+	int result = trust_user(repo->sync_user, &store.sync_user, err);
 	if (result == 0)
 		result = store_open(&store, repo->store, STORE_CHANGE, repo->durable, err);
 	if (result == 0)

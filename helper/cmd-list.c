@@ -59,30 +59,6 @@ static size_t pins_of(const struct readers *readers, uint64_t number)
 	return count;
 }
 
-static int list_one(const struct listing *listing, uint64_t number, struct err *err)
-{
-	struct libscols_line *line;
-	struct measure measure;
-	struct meta meta;
-
-	if (meta_read(listing->store, number, &meta, err) != 0 ||
-	    listing->store->storage->measure(listing->store, number, &measure, err) != 0)
-		return -1;
-	line = table_line(listing->table);
-	table_set(line, NUMBER, alloc_printf("%" PRIu64, number));
-	table_set(line, PUBLISHED, command_time(meta.published, listing->json));
-	table_set(line, RETIRED, command_time(meta.retired, listing->json));
-	table_set(line, FILES, alloc_printf("%" PRIu64, measure.files));
-	table_set(line, SIZE, size_text(measure.bytes, listing->json));
-	table_set(line, OWN, size_text(measure.own, listing->json));
-	table_set(line, PINS, alloc_printf("%zu", pins_of(listing->readers, number)));
-	table_set(line, STATE,
-		  alloc_copy(number == listing->latest ? "latest"
-			     : meta.kept               ? "kept"
-						       : "retired"));
-	return 0;
-}
-
 /* Works without the lock: a snapshot that is reclaimed meanwhile is left out. */
 static bool is_gone(const struct store *store, uint64_t number)
 {
@@ -96,15 +72,49 @@ static bool is_gone(const struct store *store, uint64_t number)
 	return !found;
 }
 
+static void set_measure(const struct listing *listing, struct libscols_line *line,
+			const struct measure *measure)
+{
+	table_set(line, FILES, alloc_printf("%" PRIu64, measure->files));
+	table_set(line, SIZE, size_text(measure->bytes, listing->json));
+	table_set(line, OWN, size_text(measure->own, listing->json));
+}
+
+/* What cannot be measured, such as a directory that is not ours to read, is no reason not to list the snapshot. */
+static int list_one(const struct listing *listing, uint64_t number, struct err *err)
+{
+	struct err unmeasured = ERR_NONE;
+	struct libscols_line *line;
+	struct measure measure;
+	struct meta meta;
+
+	if (meta_read(listing->store, number, &meta, err) != 0)
+		return -1;
+	listing->store->storage->measure(listing->store, number, &measure, &unmeasured);
+	if (unmeasured.status != STATUS_DONE && is_gone(listing->store, number))
+		return 0;
+	line = table_line(listing->table);
+	if (unmeasured.status == STATUS_DONE)
+		set_measure(listing, line, &measure);
+	else
+		warn(listing->store->path, "snapshot %" PRIu64 " cannot be measured: %s", number,
+		     unmeasured.text);
+	table_set(line, NUMBER, alloc_printf("%" PRIu64, number));
+	table_set(line, PUBLISHED, command_time(meta.published, listing->json));
+	table_set(line, RETIRED, command_time(meta.retired, listing->json));
+	table_set(line, PINS, alloc_printf("%zu", pins_of(listing->readers, number)));
+	table_set(line, STATE,
+		  alloc_copy(number == listing->latest ? "latest"
+			     : meta.kept               ? "kept"
+						       : "retired"));
+	return 0;
+}
+
 static int list_all(struct listing *listing, const struct numbers *numbers, struct err *err)
 {
-	for (size_t i = 0; i < numbers->count; i++) {
-		if (list_one(listing, numbers->list[i], err) == 0)
-			continue;
-		if (!is_gone(listing->store, numbers->list[i]))
+	for (size_t i = 0; i < numbers->count; i++)
+		if (list_one(listing, numbers->list[i], err) != 0)
 			return -1;
-		err_clear(err);
-	}
 	return 0;
 }
 

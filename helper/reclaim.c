@@ -335,12 +335,14 @@ static void live_mark(const struct candidates *all, const struct reclaim_rules *
 	}
 }
 
-/* A dry run asks, and changes nothing. */
+/* A dry run asks, and changes nothing. A pin file that is still to be made is held by nobody. */
 static void ask(struct store *store, struct candidate *candidate, bool force)
 {
 	struct err ignored = ERR_NONE;
+	char name[STORE_NAME_ROOM];
 
-	if (force)
+	pin_name(candidate->number, name);
+	if (force || !store_has(store, name))
 		return;
 	int pinned = reclaim_pinned(store, candidate->number, &ignored);
 	if (pinned != 0)

@@ -30,7 +30,8 @@ struct reclaim_rules {
 };
 
 /*
- * Under the lock. Calls `report` (may be NULL) once for each snapshot with what became of it. Trees go to
+ * Under the lock, but for a dry run, which changes nothing and needs none: what it says may be otherwise a moment
+ * later. Calls `report` (may be NULL) once for each snapshot with what became of it. Trees go to
  * trash only; storage->empty_trash() deletes them, best after the lock was given back. A snapshot that could
  * not be taken does not stop the others; -1 then, at the end.
  */

@@ -43,6 +43,35 @@ three_versions() {
 	[ "$(numbers)" = "2 3 4 " ]
 }
 
+@test "--dry-run writes nothing, not even what a lock mends; with another writer at work, and on what it may not write to" {
+	three_versions
+	mkdir "$STORE/.rcu-repo/staging/left" "$STORE/.rcu-repo/trash/left" "$STORE/snapshots/7"
+	rm "$STORE/.rcu-repo/pins/"{2,40} "$STORE/.rcu-repo/meta/2"
+	picture_of_all() { find "$STORE" -printf '%p %i %m %s %T@ %C@ %l\n' | sort; }
+	picture_of_all >"$T/before"
+	background flock -F "$STORE/.rcu-repo/lock" sleep 1000
+	wait_until bash -c '! flock -n "$1" true' bash "$STORE/.rcu-repo/lock"
+	run -0 --separate-stderr gc_all --dry-run
+	echo "$output"
+	diff "$T/before" <(picture_of_all)
+	grep ' 1 would be reclaimed' <<<"$output"
+	grep ' 2 would be reclaimed' <<<"$output"
+	grep ' 3 stays: it is the latest' <<<"$output"
+	for_everybody
+	run -0 --separate-stderr unprivileged "$RCU_REPO" gc --location "$LOCATION" --dry-run \
+		--set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0
+	grep ' 1 stays: whether it is pinned cannot be asked' <<<"$output"
+	diff "$T/before" <(picture_of_all)
+}
+
+@test "a name that steers a terminal steers none" {
+	local name=$'it\e[31m'
+	three_versions
+	printf '[%s]\nlocation = %s\nsync-rcu-store-dir = %s\n' "$name" "$LOCATION" "$STORE" >"$T/repos.conf"
+	run -0 --separate-stderr rcu_repo --config "$T/repos.conf" gc --set sync-rcu-ttl-days=0
+	[ "$output" = 'it\x1B[31m: 1 is reclaimed' ]
+}
+
 @test "--dry-run takes nothing, and says why the rest stays" {
 	three_versions
 	reader "$LOCATION" -s 1

@@ -56,6 +56,23 @@ teardown() { lib_done; }
 	[[ ${lines[1]} == *latest ]]
 }
 
+@test "what cannot be measured is listed all the same, and named" {
+	for_everybody
+	make_version "$SOURCE" A
+	mkdir -m 700 "$SOURCE/closed"
+	repo sync --type rsync --uri "$SOURCE"
+	run -0 --separate-stderr unprivileged "$RCU_REPO" list --location "$LOCATION"
+	[ "${#lines[@]}" = 2 ]
+	[[ ${lines[1]} == *latest ]]
+	[[ $stderr == *"snapshot 1 cannot be measured: 1: cannot open closed: Permission denied"* ]] || { echo "$stderr"; return 1; }
+	unprivileged "$RCU_REPO" list --location "$LOCATION" --json | /usr/bin/python3 -c 'import json, sys
+row, = json.load(sys.stdin)["snapshots"]
+assert (row["number"], row["files"], row["size"], row["own"], row["pins"]) == (1, None, None, None, 0), row'
+	repo list --json | /usr/bin/python3 -c 'import json, sys
+row, = json.load(sys.stdin)["snapshots"]
+assert row["files"] == 9, row'
+}
+
 @test "a store that is not there, a location that is none" {
 	run -1 --separate-stderr repo list
 	[ -z "$output" ]
