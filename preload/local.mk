@@ -19,6 +19,7 @@ SHIM_SOURCES = \
 	preload/exec_env.c preload/exec_env.h \
 	preload/exec_strict.c \
 	preload/launch.c \
+	preload/lookup.c preload/lookup.h \
 	preload/map.c preload/map.h \
 	preload/refuse.c preload/refuse.h \
 	preload/script.c preload/script.h \
@@ -33,8 +34,9 @@ preload_librcu_exec_la_SOURCES = $(SHIM_SOURCES) preload/mem.c $(CORE_SOURCES)
 preload_librcu_exec_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE -U_FORTIFY_SOURCE -DLAUNCHER_PATH='"$(bindir)/rcu-exec"'
 preload_librcu_exec_la_CFLAGS = $(WARN_CFLAGS) -ffreestanding -fno-builtin -fno-stack-protector -fno-strict-aliasing \
 	-fno-lto -fvisibility=hidden
+# noseparate-code: two mappings for the loader to make in each process that starts, not four
 preload_librcu_exec_la_LDFLAGS = -module -avoid-version -shared -XCClinker -nostdlib -XCClinker -nostartfiles \
-	-Wl,-z,now -Wl,-z,relro -Wl,-z,initfirst -Wl,-z,noexecstack -Wl,--hash-style=both \
+	-Wl,-z,now -Wl,-z,relro -Wl,-z,initfirst -Wl,-z,noexecstack -Wl,-z,noseparate-code -Wl,--hash-style=both \
 	-Wl,--version-script=preload/librcu-exec.map
 EXTRA_preload_librcu_exec_la_DEPENDENCIES = preload/librcu-exec.map
 

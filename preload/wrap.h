@@ -123,8 +123,8 @@ struct next {
 };
 
 /*
- * Bound by shim_start() (next.c), all at once: dlsym takes locks, and a signal handler may be the first to need a slot. No slot
- * is NULL afterwards: what this libc does not have fails with ENOSYS.
+ * Made ready by shim_start() (next.c): each slot then leads to code that finds the definition at the first call, without a lock, and puts it
+ * there. No slot is NULL: what this libc does not have fails with ENOSYS.
  */
 extern struct next next_slots;
 void next_bind(void);

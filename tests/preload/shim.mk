@@ -13,7 +13,7 @@ tests_preload_contexts_CFLAGS = $(WARN_CFLAGS) -pthread
 tests_preload_contexts_LDFLAGS = -pthread
 
 # Never installed; -rpath makes libtool build it as a shared object.
-check_LTLIBRARIES = tests/preload/libothers.la
+check_LTLIBRARIES += tests/preload/libothers.la
 tests_preload_libothers_la_SOURCES = tests/preload/others.c
 tests_preload_libothers_la_CPPFLAGS = $(PROBE_CPPFLAGS)
 tests_preload_libothers_la_CFLAGS = $(WARN_CFLAGS)
