@@ -5,10 +5,14 @@ SHIM_SOURCES = \
 	preload/dir.c \
 	preload/fts.c \
 	preload/give_back.c \
+	preload/load.c \
+	preload/mounts.c \
+	preload/named.c \
 	preload/next.c \
 	preload/open.c \
 	preload/path.c \
 	preload/raw.c \
+	preload/socket.c \
 	preload/stat.c \
 	preload/stdio.c \
 	preload/template.c \

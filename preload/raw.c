@@ -20,6 +20,11 @@
 #define SYS_fchmodat2 452 /* Linux 6.6; the same on every machine */
 #endif
 
+/* As in linux/mount.h. */
+#define FROM_FOLLOWS 0x1  /* MOVE_MOUNT_F_SYMLINKS */
+#define TO_FOLLOWS 0x10   /* MOVE_MOUNT_T_SYMLINKS */
+#define PICK_NOFOLLOW 0x2 /* FSPICK_SYMLINK_NOFOLLOW */
+
 enum rule {
 	LOOK,     /* nothing is changed */
 	ENTRY,    /* it tells of a link: of D/L it is the pinned snapshot's name that has a length */
@@ -104,6 +109,8 @@ static const struct raw_call raw_calls[] = {
 	{ SYS_fanotify_mark, 3, 4, 1, LOOK, FAN_MARK_DONT_FOLLOW },
 	{ SYS_name_to_handle_at, 0, 1, 4, LOOK, FOLLOW },
 	{ SYS_open_tree, 0, 1, 2, LOOK, AT_SYMLINK_NOFOLLOW },
+	{ SYS_fspick, 0, 1, 2, LOOK, PICK_NOFOLLOW },
+	{ SYS_mount_setattr, 0, 1, 2, LOOK, AT_SYMLINK_NOFOLLOW },
 };
 
 #define RAW_CALLS (sizeof(raw_calls) / sizeof(raw_calls[0]))
@@ -256,6 +263,21 @@ static long make_symlink(struct arguments *a, int dir, int path)
 	return result;
 }
 
+/* move_mount() */
+static long two_looks(struct arguments *a, int from_dir, int to_dir)
+{
+	MAPPED(f);
+	MAPPED(t);
+	MAP(f, from_dir, (const char *)a->at[1], a->at[4] & FROM_FOLLOWS ? LEAF_FOLLOW : LEAF_NOFOLLOW);
+	MAP(t, to_dir, (const char *)a->at[3], a->at[4] & TO_FOLLOWS ? LEAF_FOLLOW : LEAF_NOFOLLOW);
+	a->at[1] = (long)f.path;
+	a->at[3] = (long)t.path;
+	long result = make(a);
+	if (result == 0)
+		map_forget();
+	return result;
+}
+
 /* A link on the way would be refused by the kernel, so there is none; in a root of its own a path means another thing. */
 static bool is_literal(const struct arguments *a)
 {
@@ -307,6 +329,32 @@ static long dispatch(struct arguments *a)
 		return two_paths(a, first, 1, third, 3, (int)a->at[4] & (AT_SYMLINK_FOLLOW | AT_EMPTY_PATH));
 	case SYS_symlinkat:
 		return make_symlink(a, (int)a->at[1], 2);
+	case SYS_move_mount:
+		return two_looks(a, first, third);
+	case SYS_bind:
+		return wrap_bind(first, (void *)a->at[1], (socklen_t)third);
+	case SYS_connect:
+		return wrap_connect(first, (void *)a->at[1], (socklen_t)third);
+	case SYS_sendto:
+		return wrap_sendto(first, (void *)a->at[1], (size_t)a->at[2], (int)a->at[3], (void *)a->at[4],
+				   (socklen_t)a->at[5]);
+	case SYS_sendmsg:
+		return wrap_sendmsg(first, (void *)a->at[1], third);
+	case SYS_sendmmsg:
+		return wrap_sendmmsg(first, (void *)a->at[1], (unsigned)third, (int)a->at[3]);
+	case SYS_mount:
+		return wrap_mount((char *)a->at[0], (char *)a->at[1], (char *)a->at[2],
+				  (unsigned long)a->at[3], (void *)a->at[4]);
+	case SYS_umount2:
+		return wrap_umount2((char *)a->at[0], (int)a->at[1]);
+	case SYS_pivot_root:
+		return wrap_pivot_root((char *)a->at[0], (char *)a->at[1]);
+	case SYS_setns:
+		return wrap_setns(first, (int)a->at[1]);
+	case SYS_acct:
+		return wrap_acct((char *)a->at[0]);
+	case SYS_ioctl:
+		return wrap_ioctl(first, (unsigned long)a->at[1], (void *)a->at[2]);
 	case SYS_fchmod:
 	case SYS_fchown:
 	case SYS_fsetxattr:

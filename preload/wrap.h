@@ -13,25 +13,35 @@
 #define PRELOAD_WRAP_H
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
 #include <ftw.h>
 #include <glob.h>
+#include <nl_types.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <sys/ipc.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/time.h>
 #include <sys/types.h>
 #include <utime.h>
+#include <utmp.h>
+#include <utmpx.h>
 
 #include "preload/map.h"
 #include "preload/refuse.h"
 #include "preload/state.h"
+
+struct file_handle;
+struct mount_attr;
 
 /* Of struct stat in the __xstat family, which every glibc has. */
 #define STAT_VERSION 1
@@ -94,9 +104,6 @@
 #endif
 #ifndef EXPORT_mount
 #define EXPORT_mount EXPORT_NOT
-#endif
-#ifndef EXPORT_watch
-#define EXPORT_watch EXPORT_NOT
 #endif
 #ifndef EXPORT_named
 #define EXPORT_named EXPORT_NOT

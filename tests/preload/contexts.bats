@@ -28,6 +28,53 @@ context() {
 @test "librcu_exec_stand_aside ends redirection" { context stand-aside "$LOCATION/version"; }
 @test "links that the program itself moves are seen" { context own-link "$LOCATION/version"; }
 
+@test "dlopen searches along the caller's RUNPATH" { context runpath "$LOCATION/version"; }
+
+@test "sockets are found in the pinned snapshot, also where its path is too long for an address" {
+	local deep=$T/deep
+	while ((${#deep} < 150)); do deep=$deep/a-long-name; done
+	mkdir -p "$deep"
+	mv "$STORE" "$deep/store"
+	ln -sfn "$deep/store/latest" "$T/l"
+	cat >"$T/sockets.py" <<-'END'
+		import errno, os, socket, sys
+		store, location = sys.argv[1:]
+		def ends():
+		    for kind in socket.SOCK_STREAM, socket.SOCK_DGRAM:
+		        yield socket.socket(socket.AF_UNIX, kind), kind
+		for n in "1", "10": # by a directory of /proc: the path is too long
+		    for end, kind in ends():
+		        os.chdir(f"{store}/snapshots/{n}")
+		        end.bind(f"socket-{kind.value}")
+		        if kind == socket.SOCK_STREAM:
+		            end.listen()
+		        globals()[f"end_{n}_{kind.value}"] = end
+		os.chdir("/")
+		if os.fork() == 0:
+		    os.execvpe(sys.executable, [sys.executable, "-c", """if True:
+		        import errno, socket, sys
+		        location = sys.argv[1]
+		        end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+		        end.connect(location + "/socket-1")
+		        end.send(b"stream")
+		        end = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		        end.sendto(b"to", location + "/socket-2")
+		        end.sendmsg([b"message"], [], 0, location + "/socket-2")
+		        for name, want in ("/socket-1", errno.EADDRINUSE), ("/new", errno.EROFS):
+		            try:
+		                socket.socket(socket.AF_UNIX).bind(location + name)
+		            except OSError as error:
+		                assert error.errno == want, (name, error)
+		    """, location], dict(os.environ, RCU_EXEC_PINS=f"{location}={store}/snapshots/1", LD_PRELOAD=os.environ["RCU_EXEC_SHIM"]))
+		assert os.waitstatus_to_exitcode(os.wait()[1]) == 0
+		end_1_1.settimeout(0)
+		end_1_2.settimeout(0)
+		assert end_1_1.accept()[0].recv(9) == b"stream"
+		assert [end_1_2.recv(9), end_1_2.recv(9)] == [b"to", b"message"]
+	END
+	/usr/bin/python3 "$T/sockets.py" "$deep/store" "$T/l"
+}
+
 @test "freopen without a path does not open a pinned file for writing" {
 	context reopen "$LOCATION/version"
 	[ "$(cat "$PINNED/version")" = one ]

@@ -9,6 +9,9 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <linux/fs.h>
+#include <mntent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,10 +19,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utmp.h>
+#include <utmpx.h>
 
 /* What libc exports and no header declares. */
 int __open(const char *path, int flags, ...);
@@ -277,6 +286,29 @@ static int refused(const char *name, bool failed)
 	return 1;
 }
 
+/* Calls of one purpose that write. */
+static int others(void)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int flags = 0, bad = 0, reader = open(path, O_RDONLY), end = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	updwtmp(path, &(struct utmp){ .ut_type = EMPTY });
+	updwtmpx(path, &(struct utmpx){ .ut_type = EMPTY });
+	bad += refused("utmpname", utmpname(path) != 0);
+	bad += refused("utmpxname", utmpxname(path) != 0);
+	bad += refused("acct", acct(path) != 0);
+	bad += refused("setmntent", !setmntent(path, "a"));
+	bad += refused("ioctl", ioctl(reader, FS_IOC_SETFLAGS, &flags) != 0);
+	bad += refused("ioctl by number", syscall(SYS_ioctl, reader, FS_IOC_SETFLAGS, &flags) != 0);
+	/* through a directory's descriptor: 108 bytes are not much */
+	snprintf(name.sun_path, sizeof(name.sun_path), "/proc/self/fd/%d/new-socket",
+		 open(dirname(strdup(path)), O_PATH | O_DIRECTORY));
+	bad += refused("bind", bind(end, (struct sockaddr *)&name, sizeof(name)) != 0);
+	close(reader);
+	close(end);
+	return bad;
+}
+
 /* The calls that differ from a more common one in name or type only: each refuses by itself. */
 static int variants(void)
 {
@@ -307,7 +339,19 @@ static int variants(void)
 	bad += refused("mkstemps64", mkstemps64(template_for("XXXXXX.c"), 2) < 0);
 	bad += refused("mkostemps", mkostemps(template_for("XXXXXX.c"), 2, 0) < 0);
 	bad += refused("mkostemps64", mkostemps64(template_for("XXXXXX.c"), 2, O_APPEND) < 0);
-	return bad;
+	return bad + others();
+}
+
+/* A name without a slash is looked for along our RUNPATH (shim.mk), so ld.so has to see us as the caller. */
+static int runpath(void)
+{
+	void *object = dlopen("libothers.so", RTLD_LAZY | RTLD_LOCAL);
+
+	if (!object)
+		return wrong(dlerror());
+	dlclose(object);
+	object = dlmopen(LM_ID_BASE, "libothers.so", RTLD_LAZY | RTLD_LOCAL);
+	return object ? dlclose(object) : wrong(dlerror());
 }
 
 /* A link that this very process makes, removes or replaces is seen as it is, though its path was remembered. */
@@ -399,6 +443,7 @@ static const struct context {
 	{ "reopen", reopen, false },
 	{ "variants", variants, false },
 	{ "by-name", by_name, false },
+	{ "runpath", runpath, false },
 	{ "stand-aside", stand_aside, true },
 };
 

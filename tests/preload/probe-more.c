@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/preload/probe.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
 #include <ftw.h>
+#include <libintl.h>
 #include <linux/limits.h>
 #include <linux/openat2.h>
+#include <mntent.h>
+#include <nl_types.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fanotify.h>
+#include <sys/inotify.h>
+#include <sys/ipc.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 int nftw_old(const char *name, int (*callback)(const char *, const struct stat *, int, struct FTW *),
@@ -19,6 +29,16 @@ int nftw64_old(const char *name, int (*callback)(const char *, const struct stat
 	       int streams, int flags);
 __asm__(".symver nftw_old, nftw@GLIBC_2.2.5");
 __asm__(".symver nftw64_old, nftw64@GLIBC_2.2.5");
+
+/* What libc exports and no header declares. */
+FILE *__setmntent(const char *name, const char *mode);
+FILE *_IO_file_fopen(FILE *stream, const char *name, const char *mode, int is32);
+FILE *_IO_file_open(FILE *stream, const char *name, int flags, int mode, int can, int is32);
+int __connect(int fd, const struct sockaddr *name, socklen_t length);
+void *dlopen_old(const char *name, int mode);
+void *dlmopen_old(Lmid_t space, const char *name, int mode);
+__asm__(".symver dlopen_old, dlopen@GLIBC_2.2.5");
+__asm__(".symver dlmopen_old, dlmopen@GLIBC_2.3.4");
 
 #define WALK_MAX 60
 
@@ -374,6 +394,204 @@ static void raw_ring(any_call *call)
 	errno = 0;
 }
 
+/* --- calls of one purpose --- */
+
+/* What a watch or mark of this process is on: the line of fdinfo that names an inode. */
+static void say_watched(int fd, const char *what)
+{
+	char name[64], line[512];
+
+	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
+	FILE *info = fopen(name, "r");
+	while (info && fgets(line, sizeof(line), info))
+		if (strncmp(line, what, strlen(what)) == 0 && strstr(line, "ino:"))
+			printf(" %.*s", (int)strcspn(strstr(line, "ino:"), " \n"), strstr(line, "ino:"));
+	if (info)
+		fclose(info);
+	errno = 0;
+}
+
+static void watch(any_call *call)
+{
+	int fd = inotify_init1(IN_CLOEXEC);
+
+	(void)call;
+	errno = 0;
+	say(inotify_add_watch(fd, path, IN_MODIFY) < 0 ? -1 : 0);
+	say_watched(fd, "inotify");
+	say(inotify_add_watch(fd, path, IN_MODIFY | IN_DONT_FOLLOW) < 0 ? -1 : 0);
+	say_watched(fd, "inotify");
+	close(fd);
+}
+
+static void mark(any_call *call)
+{
+	int fd = fanotify_init(FAN_CLASS_NOTIF, O_RDONLY);
+
+	(void)call;
+	if (fd < 0) { /* not for us here */
+		errno = 0;
+		return;
+	}
+	say(fanotify_mark(fd, FAN_MARK_ADD, FAN_OPEN, dir, path));
+	say_watched(fd, "fanotify ino");
+	close(fd);
+}
+
+static void handle(any_call *call)
+{
+	union {
+		struct file_handle handle;
+		char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+	} h;
+
+	(void)call;
+	for (int flags = 0; flags <= AT_SYMLINK_FOLLOW; flags += AT_SYMLINK_FOLLOW) {
+		int mount = 0;
+
+		memset(&h, 0, sizeof(h));
+		h.handle.handle_bytes = MAX_HANDLE_SZ;
+		int result = name_to_handle_at(dir, path, &h.handle, &mount, flags);
+		say(result);
+		for (unsigned i = 0; result == 0 && i < h.handle.handle_bytes; i++)
+			printf("%02x", h.handle.f_handle[i]);
+	}
+}
+
+static void key(any_call *call)
+{
+	(void)call;
+	say(ftok(path, 'k'));
+}
+
+static void catalogue(any_call *call)
+{
+	nl_catd catalogue = catopen(path, 0);
+
+	(void)call;
+	say(catalogue == (nl_catd)-1 ? -1 : 0);
+	if (catalogue != (nl_catd)-1)
+		catclose(catalogue);
+}
+
+static void domain(any_call *call)
+{
+	const char *directory = bindtextdomain("probe", path);
+	struct stat st;
+
+	(void)call;
+	say(directory ? 0 : -1);
+	if (directory && stat(directory, &st) == 0)
+		say_stat(&st);
+	errno = 0;
+}
+
+static void table(any_call *call)
+{
+	FILE *stream = ((FILE * (*)(const char *, const char *)) call)(path, "r");
+
+	say_object(stream ? dup(fileno(stream)) : -1);
+	if (stream)
+		fclose(stream);
+	errno = 0;
+}
+
+static void stream_on(any_call *call)
+{
+	FILE *stream = fopen("/dev/null", "r");
+
+	(void)call;
+	close(fileno(stream));
+	stream->_fileno = -1;
+	errno = 0;
+	FILE *opened = _IO_file_fopen(stream, path, "r", 0);
+	say_object(opened ? dup(opened->_fileno) : -1);
+	fclose(stream);
+	errno = 0;
+}
+
+static void stream_by_flags(any_call *call)
+{
+	FILE *stream = fopen("/dev/null", "r");
+
+	(void)call;
+	close(fileno(stream));
+	stream->_fileno = -1;
+	errno = 0;
+	FILE *opened = _IO_file_open(stream, path, O_RDONLY, 0, 0x8, 0);
+	say_object(opened ? dup(opened->_fileno) : -1);
+	fclose(stream);
+	errno = 0;
+}
+
+/* ld.so says what it thinks of a file that is no object. */
+static void say_loaded(void *object)
+{
+	const char *error = dlerror();
+	const char *cause = error ? strrchr(error, ':') : NULL;
+
+	printf(" %s%s", object ? "loaded" : "", cause ? cause : "");
+	if (object)
+		dlclose(object);
+	errno = 0;
+}
+
+static void load(any_call *call)
+{
+	say_loaded(((void *(*)(const char *, int))call)(path, RTLD_LAZY));
+}
+
+static void load_in(any_call *call)
+{
+	say_loaded(((void *(*)(Lmid_t, const char *, int))call)(LM_ID_BASE, path, RTLD_LAZY));
+}
+
+static socklen_t address_of(struct sockaddr_un *name)
+{
+	memset(name, 0, sizeof(*name));
+	name->sun_family = AF_UNIX;
+	if (!path || strlen(path) > sizeof(name->sun_path))
+		return 0;
+	memcpy(name->sun_path, path, strlen(path));
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+}
+
+static void socket_connect(any_call *call)
+{
+	struct sockaddr_un name;
+	socklen_t length = address_of(&name);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	/* a path that has no room in an address has none for its other spelling's errno */
+	if (length)
+		say(((int (*)(int, const struct sockaddr_un *, socklen_t))call)(fd, &name, length));
+	close(fd);
+}
+
+static void socket_send(any_call *call)
+{
+	struct sockaddr_un name;
+	struct mmsghdr message = { .msg_hdr = { .msg_name = &name, .msg_namelen = address_of(&name) } };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	if (message.msg_hdr.msg_namelen) {
+		if (call == (any_call *)sendto)
+			say(sendto(fd, "x", 1, 0, (struct sockaddr *)&name, message.msg_hdr.msg_namelen));
+		else if (call == (any_call *)sendmsg)
+			say(sendmsg(fd, &message.msg_hdr, 0));
+		else
+			say(sendmmsg(fd, &message, 1, 0));
+	}
+	close(fd);
+}
+
+static void tree_opened(any_call *call)
+{
+	(void)call;
+	say_object(open_tree(dir, path, 0));
+	say_object(open_tree(dir, path, AT_SYMLINK_NOFOLLOW));
+}
+
 const struct probe more_probes[] = {
 	PROBE(ftw, "", tree_plain, false, false),
 	PROBE(ftw64, "", tree_plain, false, false),
@@ -393,6 +611,26 @@ const struct probe more_probes[] = {
 	PROBE(fts64_read, "", stream64, false, false),
 	PROBE(fts64_children, "", stream64, false, false),
 	PROBE(fts64_close, "", stream64, false, false),
+	PROBE(inotify_add_watch, "", watch, false, true),
+	PROBE(fanotify_mark, "", mark, true, false),
+	PROBE(name_to_handle_at, "", handle, true, true),
+	PROBE(ftok, "", key, false, true),
+	PROBE(catopen, "", catalogue, false, false),
+	PROBE(bindtextdomain, "", domain, false, true),
+	PROBE(setmntent, "", table, false, false),
+	PROBE(__setmntent, "", table, false, false),
+	PROBE(_IO_file_fopen, "", stream_on, false, false),
+	PROBE(_IO_file_open, "", stream_by_flags, false, false),
+	PROBE(dlopen, "", load, false, false),
+	PROBE(dlopen_old, "", load, false, false),
+	PROBE(dlmopen, "", load_in, false, false),
+	PROBE(dlmopen_old, "", load_in, false, false),
+	PROBE(connect, "", socket_connect, false, false),
+	PROBE(__connect, "", socket_connect, false, false),
+	PROBE(sendto, "", socket_send, false, false),
+	PROBE(sendmsg, "", socket_send, false, false),
+	PROBE(sendmmsg, "", socket_send, false, false),
+	PROBE(open_tree, "", tree_opened, true, true),
 	PROBE(syscall, "+open", raw_open, false, true),
 	PROBE(syscall, "+openat", raw_openat, true, true),
 	PROBE(syscall, "+openat2", raw_openat2, true, true),

@@ -303,14 +303,25 @@ padded() {
 }
 
 # what creates, changes or removes is tested by its refusals
-WRITING='^(creat|creat64|mk.*|__xmk.*|unlink.*|rmdir|remove|rename.*|link|linkat|symlink.*|.*chmod.*|.*chown.*|truncate.*|.*utime.*|.*setxattr|.*removexattr)$'
+WRITING='^(creat|creat64|mk.*|__xmk.*|unlink.*|rmdir|remove|rename.*|link|linkat|symlink.*|.*chmod.*|.*chown.*|truncate.*|.*utime.*|.*setxattr|.*removexattr|updwtmp.*|utmpx?name|acct|ioctl|bind)$'
+# what needs a mount namespace of its own: places.bats
+PLACES='^(mount|umount|umount2|pivot_root|move_mount|fspick|fsconfig|mount_setattr|setns)$'
 
 ids() { awk -F '[(,] *' '/^CALL\(/ && $2 != "exec" { print $3 }' "$RCU_SRC/preload/calls.def"; }
 
 @test "every reading call of calls.def is probed" {
-	ids | grep -Ev "$WRITING" | sort >"$T/want"
+	ids | grep -Ev "$WRITING" | grep -Ev "$PLACES" | sort >"$T/want"
 	"$PROBE" --list | sort -u >"$T/got"
 	diff "$T/want" "$T/got"
+}
+
+@test "every call of calls.def that changes what is where has a test" {
+	local id
+	for id in $(ids | grep -E "$PLACES"); do
+		grep -qE "libc\\.$id\\(" "$RCU_SRC/tests/preload/places.bats" || echo "$id"
+	done >"$T/missing"
+	cat "$T/missing"
+	[ ! -s "$T/missing" ]
 }
 
 @test "every writing call of calls.def is made by a probe" {

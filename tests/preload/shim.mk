@@ -10,7 +10,7 @@ tests_preload_probe_LDFLAGS =
 tests_preload_contexts_SOURCES = tests/preload/contexts.c
 tests_preload_contexts_CPPFLAGS = $(PROBE_CPPFLAGS)
 tests_preload_contexts_CFLAGS = $(WARN_CFLAGS) -pthread
-tests_preload_contexts_LDFLAGS = -pthread
+tests_preload_contexts_LDFLAGS = -pthread -Wl,--enable-new-dtags -Wl,-rpath,$(abs_top_builddir)/tests/preload/.libs
 
 # Never installed; -rpath makes libtool build it as a shared object.
 check_LTLIBRARIES += tests/preload/libothers.la
@@ -20,6 +20,6 @@ tests_preload_libothers_la_CFLAGS = $(WARN_CFLAGS)
 tests_preload_libothers_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 
 shim_bats = tests/preload/reading.bats tests/preload/contexts.bats tests/preload/companions.bats \
-	tests/preload/programs.bats tests/preload/walks.bats
+	tests/preload/programs.bats tests/preload/walks.bats tests/preload/places.bats
 TESTS += $(shim_bats)
 EXTRA_DIST += $(shim_bats) tests/preload/pinned.bash
