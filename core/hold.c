@@ -8,7 +8,6 @@
 #include "core/sys.h"
 
 #define PIN_PAGE 4096
-#define PASS_FROM 100
 
 /* Is what we opened still what the name means? If not, a reclaimer took it away between look-up and open. */
 static int still_named(int fd, int store, const char *pin)
@@ -54,7 +53,7 @@ int hold_map(int fd, uint64_t number)
 
 static int move(int fd, int command)
 {
-	int copy = sys_fcntl(fd, command, PASS_FROM);
+	int copy = sys_fcntl(fd, command, HOLD_FROM);
 
 	if (copy == -EINVAL || copy == -EMFILE)
 		copy = sys_fcntl(fd, command, 3);

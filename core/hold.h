@@ -49,7 +49,13 @@ int hold_take(int store, uint64_t number);
 int hold_map(int fd, uint64_t number);
 
 /*
- * Makes a copy of the descriptor that survives one exec, out of the way of the numbers that programs use (100
+ * Below 64 on purpose: so many descriptors the kernel has room for from the beginning (NR_OPEN_DEFAULT). For more it makes a
+ * larger table, in each process that starts another, and where threads share the table it first waits for all processors.
+ */
+#define HOLD_FROM 48
+
+/*
+ * Makes a copy of the descriptor that survives one exec, out of the way of the numbers that programs use (HOLD_FROM
  * and up, or 3 and up where RLIMIT_NOFILE is that low), and closes the original. Returns the copy or -errno
  * (the original is closed then, too).
  */

@@ -11,11 +11,7 @@
 #include "core/sys.h"
 #include "preload/exec.h"
 
-/*
- * hold_pass() puts the descriptors here and up. As others take the lowest free ones, so many free in a row
- * are the end of them.
- */
-#define SWEEP_FROM 100
+/* hold_pass() puts the descriptors from HOLD_FROM up. As others take the lowest free ones, so many free in a row are the end of them. */
 #define SWEEP_GAP 8
 
 static const char name_preload[] = "LD_PRELOAD";
@@ -55,33 +51,23 @@ static const char *value_in(char *const envp[], const char *name)
 	return found;
 }
 
-/* The store's directory by its path, if that is it and not what another root has there. -1 if not. */
-static int open_store(const struct shim_pin *pin)
-{
-	char *path = __builtin_alloca(pin->store_length + 1);
-	struct stat st;
-
-	memcpy(path, pin->snapshot, pin->store_length);
-	path[pin->store_length] = '\0';
-	int store = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (store < 0)
-		return -1;
-	if (sys_fstat(store, &st) == 0 && st.st_dev == pin->store.device && st.st_ino == pin->store.inode)
-		return store;
-	sys_close(store);
-	return -1;
-}
-
-/* The pin once more, by its number, with FD_CLOEXEC; -1 if that cannot be. */
+/*
+ * The pin once more, with FD_CLOEXEC; -1 if that cannot be. Whatever the path led to, it is the very file that this process holds, so
+ * no reclaimer can have it: nothing else has to be looked at.
+ */
 static int take_again(const struct shim_pin *pin)
 {
-	int store = open_store(pin);
+	const struct handover held = { .pin = pin->file };
+	char *path = __builtin_alloca(pin->store_length + 1 + STORE_NAME_ROOM);
 
-	if (store < 0)
-		return -1;
-	int fd = hold_take(store, pin->number);
-	sys_close(store);
-	return fd < 0 ? -1 : fd;
+	memcpy(path, pin->snapshot, pin->store_length);
+	path[pin->store_length] = '/';
+	pin_name(pin->number, path + pin->store_length + 1);
+	int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || hold_is_pin(&held, fd))
+		return fd < 0 ? -1 : fd;
+	sys_close(fd);
+	return -1;
 }
 
 /* What is kept, if the program has not closed it and got its number for another file. */
@@ -139,11 +125,11 @@ void exec_pins_settle(void)
 {
 	for (unsigned i = 0; shim_active() && i < shim.count; i++) {
 		struct shim_pin *pin = &shim.pins[i];
-		int store = open_store(pin);
+		int fd = take_again(pin);
 
-		if (store < 0)
+		if (fd < 0)
 			continue;
-		sys_close(store);
+		sys_close(fd);
 		hold_drop(kept_descriptor(pin));
 		__atomic_store_n(&pin->kept, -1, __ATOMIC_RELAXED);
 	}
@@ -269,7 +255,7 @@ void exec_pins_sweep(const struct shim_pin *pin)
 {
 	struct stat open;
 
-	for (int fd = SWEEP_FROM, gap = 0; gap < SWEEP_GAP; fd++) {
+	for (int fd = HOLD_FROM, gap = 0; gap < SWEEP_GAP; fd++) {
 		if (sys_fstat(fd, &open) != 0)
 			gap++;
 		else

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The shim: a module without DT_NEEDED, so that it works in whatever process it finds itself in.
+# next.c and state.c first: what each process writes at start is then on one page, not with the table of map.c in between.
 SHIM_SOURCES = \
+	preload/next.c \
+	preload/state.c preload/state.h \
 	preload/at.c \
 	preload/dir.c \
 	preload/fts.c \
@@ -8,7 +11,6 @@ SHIM_SOURCES = \
 	preload/load.c \
 	preload/mounts.c \
 	preload/named.c \
-	preload/next.c \
 	preload/open.c \
 	preload/path.c \
 	preload/raw.c \
@@ -27,7 +29,6 @@ SHIM_SOURCES = \
 	preload/map.c preload/map.h \
 	preload/refuse.c preload/refuse.h \
 	preload/script.c preload/script.h \
-	preload/state.c preload/state.h \
 	preload/wrap.h
 
 pkglib_LTLIBRARIES = preload/librcu-exec.la

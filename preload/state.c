@@ -23,9 +23,10 @@ extern char **environ __attribute__((weak));
 static const char file_name[] = "librcu-exec.so";
 
 #define ADOPT_TRIES 10000
-#define ARENA_SLACK 4096
+/* What the texts of the pins need beyond 4 times their length: terminators, and "/latest". */
+#define ARENA_SLACK (16 * (SHIM_PINS_MAX + 1))
 
-/* Room that lives as long as the process: one mapping, made at start. */
+/* Room that lives as long as the process. Most need little of it: no mapping then, which the kernel would have to make and to undo. */
 struct arena {
 	char *at;
 	size_t left;
@@ -33,13 +34,15 @@ struct arena {
 
 static bool arena_init(struct arena *arena, size_t size)
 {
+	*arena = (struct arena){ shim.room, sizeof(shim.room) };
+	if (size <= sizeof(shim.room))
+		return true;
 	long address = sys_call(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 				-1, 0);
 
 	if (sys_failed(address))
 		return false;
-	arena->at = (char *)address;
-	arena->left = size;
+	*arena = (struct arena){ (char *)address, size };
 	return true;
 }
 
@@ -266,9 +269,11 @@ void shim_start(void)
 	*error = kept;
 }
 
+/* A look that writes: in most processes this is the first touch of the page, and the kernel then need not give it twice. */
 __attribute__((constructor)) static void construct(void)
 {
-	shim_ready();
+	if (__atomic_fetch_or(&shim_started, 0, __ATOMIC_ACQUIRE) == 0)
+		shim_start();
 }
 
 void librcu_exec_stand_aside(void)

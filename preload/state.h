@@ -23,6 +23,8 @@
 /* A text whose walk ends in D/L: LOCATION as the pin names it, and STORE/latest. */
 #define SHIM_ALIASES 2
 
+#define SHIM_ROOM 1536
+
 struct shim_alias {
 	const char *text;
 	size_t length;
@@ -42,13 +44,14 @@ struct shim_pin {
 };
 
 struct shim {
-	unsigned count; /* pins; 0: every call goes straight to the next definition */
-	bool strict;    /* an exec that cannot be pinned fails with EPERM */
-	struct shim_pin pins[SHIM_PINS_MAX];
+	unsigned count;        /* pins; 0: every call goes straight to the next definition */
+	bool strict;           /* an exec that cannot be pinned fails with EPERM */
 	const char *pins_text; /* RCU_EXEC_PINS as it was at start; NULL if it was not set */
 	const char *self;  /* our own entry of LD_PRELOAD, to be put back; NULL if we were not loaded by it */
 	size_t longest;    /* of the pins' texts: for sizes of rooms */
 	uint64_t hash_key; /* of this process; map.c */
+	char room[SHIM_ROOM];                /* of the texts, if they fit */
+	struct shim_pin pins[SHIM_PINS_MAX]; /* last: few are used, and the rest is then never touched */
 };
 
 extern struct shim shim;

@@ -38,7 +38,7 @@ cannot_pin() {
 	status=0
 	wait "$BACKGROUND" || status=$?
 	[ "$status" = 143 ]
-	rcu_exec -l "$LOCATION" -- sh -c 'kill -0 $$ && test ! -e /proc/self/fd/100'
+	rcu_exec -l "$LOCATION" -- sh -c 'kill -0 $$ && test ! -e /proc/self/fd/48'
 }
 
 @test "-p prints location, tab, snapshot" {

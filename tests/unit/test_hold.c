@@ -139,7 +139,7 @@ static void test_pass(void **state)
 {
 	(void)state;
 	int fd = hold_pass(hold_take(store_dir, 1));
-	assert_true(fd >= 100);
+	assert_true(fd >= HOLD_FROM);
 	assert_int_equal(fcntl(fd, F_GETFD), 0);
 	assert_int_equal(held(), 1);
 	hold_drop(fd);
@@ -189,7 +189,7 @@ static void test_identify(void **state)
 	assert_false(hold_is_pin(&handover, other));
 	assert_false(hold_is_pin(&handover, -1));
 	pin = hold_keep(pin);
-	assert_true(pin >= 100);
+	assert_true(pin >= HOLD_FROM);
 	assert_int_equal(fcntl(pin, F_GETFD), FD_CLOEXEC);
 	assert_true(hold_is_pin(&handover, pin));
 	hold_drop(pin);
