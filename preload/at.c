@@ -68,7 +68,7 @@ int wrap_unlinkat(int dir, const char *path, int flags)
 	bool link = !(flags & AT_REMOVEDIR) && names_link(m.dir, m.path);
 	int result = next()->unlinkat(m.dir, m.path, flags);
 	if (result == 0 && link)
-		map_forget();
+		memory_forget();
 	return result;
 }
 

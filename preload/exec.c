@@ -410,7 +410,9 @@ int wrap_system(const char *command)
 	EXEC_PINS(pins);
 	if (command && !exec_shell_pinnable(&pins))
 		return fail(EPERM);
-	return next()->system(text);
+	int result = next()->system(text);
+	memory_forget();
+	return result;
 }
 
 static FILE *open_pipe(FILE *(*call)(const char *, const char *), const char *command, const char *type)

@@ -234,14 +234,23 @@ static FTS *stream_open(open_call *call, close_call *undo, char *const *paths, i
 		     : call(paths, options, compare);
 }
 
+/* Without FTS_NOCHDIR libc changes the directory as it goes, inside libc: reading and closing leave it in another one. */
+static bool changes_directory(const FTS *fts)
+{
+	return !(fts->fts_options & FTS_NOCHDIR);
+}
+
 static FTSENT *stream_read(read_call *call, FTS *fts)
 {
 	struct stream *s = stream_of(fts);
+	bool changes = changes_directory(fts);
 
-	if (!s)
-		return call(fts);
-	hide(s);
-	return show(s, call(fts));
+	if (s)
+		hide(s);
+	memory_cwd_begin();
+	FTSENT *entry = call(fts);
+	memory_cwd_end(changes);
+	return s ? show(s, entry) : entry;
 }
 
 static FTSENT *stream_children(children_call *call, FTS *fts, int options)
@@ -249,12 +258,14 @@ static FTSENT *stream_children(children_call *call, FTS *fts, int options)
 	struct stream *s = stream_of(fts);
 	FTSENT *had = s ? s->entry : NULL;
 
-	if (!had)
-		return call(fts, options);
-	hide(s);
+	if (had)
+		hide(s);
+	memory_cwd_begin();
 	FTSENT *children = call(fts, options);
+	memory_cwd_end(false);
 	int kept = errno;
-	show(s, had);
+	if (had)
+		show(s, had);
 	errno = kept;
 	return children;
 }
@@ -262,12 +273,16 @@ static FTSENT *stream_children(children_call *call, FTS *fts, int options)
 static int stream_close(close_call *call, FTS *fts)
 {
 	struct stream *s = stream_of(fts);
+	bool changes = changes_directory(fts);
 
 	if (s) {
 		hide(s);
 		stream_release(s);
 	}
-	return call(fts);
+	memory_cwd_begin();
+	int result = call(fts);
+	memory_cwd_end(changes);
+	return result;
 }
 
 FTS *wrap_fts_open(char *const *paths, int options, int (*compare)(const FTSENT **, const FTSENT **))

@@ -19,6 +19,7 @@ SHIM_SOURCES = \
 	preload/stdio.c \
 	preload/template.c \
 	preload/two_path.c \
+	preload/view.c \
 	preload/walk.c \
 	preload/calls.def \
 	preload/exec.c preload/exec.h \
@@ -27,6 +28,7 @@ SHIM_SOURCES = \
 	preload/launch.c \
 	preload/lookup.c preload/lookup.h \
 	preload/map.c preload/map.h \
+	preload/memory.c preload/memory.h \
 	preload/refuse.c preload/refuse.h \
 	preload/script.c preload/script.h \
 	preload/wrap.h

@@ -9,6 +9,7 @@
 
 #include "core/names.h"
 #include "core/sys.h"
+#include "preload/memory.h"
 #include "preload/state.h"
 
 #define LINKS_MAX 40 /* as the kernel: MAXSYMLINKS */
@@ -21,107 +22,25 @@
 
 static const char entry_name[] = STORE_LATEST; /* L */
 
-/*
- * What is remembered: `clear` holds the hashes of absolute directory texts whose walk passes through no D/L, or through the one
- * that an alias stands for and no other. An alias is a text whose walk ends in D/L: LOCATION as the pin names it, and
- * STORE/latest. One word a slot, written and read whole, so threads and signal handlers may do both at any time.
- */
-#define CLEAR_SLOTS 4096
-
-static uint64_t clear[CLEAR_SLOTS];
-static bool alias_proven[SHIM_PINS_MAX][SHIM_ALIASES];
-
-static uint64_t hash_text(const char *text, size_t length)
-{
-	const uint64_t k1 = 0x9e3779b97f4a7c15u, k2 = 0xd6e8feb86659fd93u;
-	uint64_t hash = shim.hash_key ^ length * k1;
-	uint64_t word;
-
-	for (; length >= sizeof(word); text += sizeof(word), length -= sizeof(word)) {
-		__builtin_memcpy(&word, text, sizeof(word));
-		hash = (hash ^ word) * k1;
-		hash ^= hash >> 29;
-	}
-	word = 0;
-	for (size_t i = 0; i < length; i++)
-		word |= (uint64_t)(unsigned char)text[i] << (8 * i);
-	hash = (hash ^ word) * k2;
-	hash ^= hash >> 32;
-	hash *= k1;
-	hash ^= hash >> 29;
-	return hash | 1; /* 0 is an empty slot */
-}
-
-static bool clear_has(uint64_t hash)
-{
-	return __atomic_load_n(&clear[(hash >> 20) % CLEAR_SLOTS], __ATOMIC_RELAXED) == hash;
-}
-
-/* How often all was forgotten. */
-static uint64_t clear_age;
-
-/* If all was forgotten since the walk began, it may have seen the old link: then nothing stays. */
-static void clear_add(uint64_t hash, uint64_t age)
-{
-	uint64_t *slot = &clear[(hash >> 20) % CLEAR_SLOTS];
-
-	__atomic_store_n(slot, hash, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&clear_age, __ATOMIC_SEQ_CST) != age)
-		__atomic_store_n(slot, 0, __ATOMIC_SEQ_CST);
-}
-
-void map_forget(void)
-{
-	__atomic_add_fetch(&clear_age, 1, __ATOMIC_SEQ_CST);
-	for (size_t i = 0; i < CLEAR_SLOTS; i++)
-		__atomic_store_n(&clear[i], 0, __ATOMIC_RELAXED);
-	for (size_t i = 0; i < SHIM_PINS_MAX; i++)
-		for (size_t j = 0; j < SHIM_ALIASES; j++)
-			__atomic_store_n(&alias_proven[i][j], false, __ATOMIC_RELAXED);
-}
-
 void map_close_door(struct mapped *m)
 {
-	if (m->door >= 0)
-		sys_close(m->door);
+	sys_close(m->door);
 }
 
 /*
- * The directory text of a path: everything before the last component, without the slashes between. A path that ends in a slash has no
- * last component: all of it is directory.
+ * The directory text of path[0 .. length): everything before the last component, without the slashes between. A path that ends in a
+ * slash has no last component: all of it is directory. 0: a mere name.
  */
 static size_t directory_length(const char *path, size_t length)
 {
-	if (length != 0 && path[length - 1] != '/')
-		while (length != 0 && path[length - 1] != '/')
-			length--;
-	while (length > 1 && path[length - 1] == '/')
+	const char *slash = memrchr(path, '/', length);
+
+	if (!slash)
+		return 0;
+	length = (size_t)(slash - path);
+	while (length != 0 && path[length - 1] == '/')
 		length--;
-	return length;
-}
-
-/* The pin and the alias of it that `path` is, or goes on from. False if there is none. */
-static bool alias_find(const char *path, size_t length, unsigned *pin, unsigned *which)
-{
-	for (*pin = 0; *pin < shim.count; ++*pin) {
-		for (*which = 0; *which < SHIM_ALIASES; ++*which) {
-			const struct shim_alias *alias = &shim.pins[*pin].alias[*which];
-
-			if (alias->length <= length &&
-			    (path[alias->length] == '/' || path[alias->length] == '\0') &&
-			    memcmp(path, alias->text, alias->length) == 0)
-				return true;
-		}
-	}
-	return false;
-}
-
-/* Is (AT_FDCWD, path) a symbolic link? What cannot be looked at is none: the kernel will tell the caller the same. */
-static bool is_link(const char *path)
-{
-	char target[1];
-
-	return sys_readlinkat(AT_FDCWD, path, target, sizeof(target)) >= 0;
+	return length ? length : 1;
 }
 
 /* Could the last component be L? */
@@ -133,69 +52,136 @@ static bool ends_in_entry_name(const char *path, size_t length)
 	       (length == name || path[length - name - 1] == '/');
 }
 
-static size_t room_for(size_t path_length)
+static bool has_leaf(const struct mapped *m)
+{
+	return m->path[m->length - 1] != '/';
+}
+
+static const struct shim_pin *alias_pin(unsigned known)
+{
+	return &shim.pins[(known - KNOWN_ALIAS) / SHIM_ALIASES];
+}
+
+static size_t alias_length(unsigned known)
+{
+	return alias_pin(known)->alias[(known - KNOWN_ALIAS) % SHIM_ALIASES].length;
+}
+
+static size_t room_for_walk(size_t path_length)
 {
 	return 3 * path_length + 3 * shim.longest + 256;
 }
 
+/* Only a walk tells what a name L is that is not followed, or a name with slashes behind it that an entry is made under. */
+static bool is_for_walk(const struct mapped *m, enum map_leaf leaf)
+{
+	if (leaf == LEAF_FOLLOW || leaf == LEAF_TRY)
+		return false;
+	return has_leaf(m) ? ends_in_entry_name(m->path, m->length) : leaf == LEAF_NAME;
+}
+
+/* The directory, or all of it, is known: what is to be done? 0, or the room for the mapped text. */
+static inline size_t settle(struct mapped *m, enum map_leaf leaf)
+{
+	m->unsure = leaf == LEAF_TRY && has_leaf(m);
+	if (m->known == KNOWN_CLEAR)
+		return 0;
+	return alias_pin(m->known)->snapshot_length + m->length - alias_length(m->known) + 1;
+}
+
 size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf)
 {
-	unsigned pin, which;
-
 	m->dir = dir;
 	m->path = path;
 	m->kind = MAP_SAME;
-	m->by_alias = false;
+	m->unsure = false;
 	if (!shim_active() || !path || !*path)
 		return 0;
-
-	size_t length = strlen(path);
-	if (length >= PATH_MAX)
+	m->length = strlen(path);
+	if (m->length >= PATH_MAX)
 		return 0;
-	if (path[0] != '/') /* a mere name passes through nothing but itself */
-		return leaf != LEAF_FOLLOW && !strchr(path, '/') && !ends_in_entry_name(path, length)
-			       ? 0
-			       : room_for(length);
-	if (!clear_has(hash_text(path, directory_length(path, length))))
-		return room_for(length);
-	if (alias_find(path, length, &pin, &which)) {
-		m->by_alias = __atomic_load_n(&alias_proven[pin][which], __ATOMIC_RELAXED);
-		return room_for(length);
-	}
-	if (leaf == LEAF_NAME && path[length - 1] == '/')
-		return room_for(length);
-	if (leaf != LEAF_FOLLOW && path[length - 1] != '/')
-		return ends_in_entry_name(path, length) ? room_for(length) : 0;
-	return path[length - 1] == '/' || !is_link(path) ? 0 : room_for(length);
+	m->directory = directory_length(path, m->length);
+	m->known = KNOWN_NOT;
+	m->walk = is_for_walk(m, leaf);
+	if (m->walk)
+		return room_for_walk(m->length);
+
+	size_t length = leaf == LEAF_FOLLOW && has_leaf(m) ? m->length : m->directory;
+	if (length == 0)
+		m->known = KNOWN_CLEAR;
+	else if (path[0] == '/')
+		m->known = memory_find(memory_seed(), path, length);
+	else if (dir == AT_FDCWD)
+		m->known = memory_find(memory_seed_cwd(), path, length);
+	return m->known == KNOWN_NOT ? room_for_walk(m->length) : settle(m, leaf);
 }
 
-/* The directory is known and the path goes on from a proven alias: put the snapshot in the alias's place. False: walk. */
-static bool map_by_alias(struct mapped *m, enum map_leaf leaf, char *room, size_t size)
+/* path[0 .. length), which begins with what is known, as it is to be handed on. False if it has become too long. */
+static bool write_mapped(char *room, size_t size, const char *path, size_t length, unsigned known)
 {
-	size_t length = strlen(m->path);
-	unsigned pin, which;
+	if (known == KNOWN_CLEAR) {
+		memcpy(room, path, length);
+		room[length] = '\0';
+		return true;
+	}
+	const struct shim_pin *pin = alias_pin(known);
+	size_t alias = alias_length(known), tail = length - alias;
 
-	if (!alias_find(m->path, length, &pin, &which))
+	if (pin->snapshot_length + tail >= PATH_MAX || pin->snapshot_length + tail >= size)
 		return false;
-	const struct shim_alias *alias = &shim.pins[pin].alias[which];
-	const struct shim_pin *p = &shim.pins[pin];
-	size_t tail = length - alias->length;
-	bool leaf_is_alias = tail == 0;
-
-	if (p->snapshot_length + tail >= PATH_MAX || p->snapshot_length + tail >= size)
-		return false;
-	if (leaf == LEAF_NAME && m->path[length - 1] == '/')
-		return false;
-	if (leaf != LEAF_FOLLOW && (leaf_is_alias || ends_in_entry_name(m->path, length)))
-		return false;
-	memcpy(room, p->snapshot, p->snapshot_length);
-	memcpy(room + p->snapshot_length, m->path + alias->length, tail + 1);
-	if (leaf == LEAF_FOLLOW && !leaf_is_alias && m->path[length - 1] != '/' && is_link(room))
-		return false;
-	m->path = room;
-	m->kind = MAP_MOVED;
-	m->pin = pin;
+	memcpy(room, pin->snapshot, pin->snapshot_length);
+	memcpy(room + pin->snapshot_length, path + alias, tail);
+	room[pin->snapshot_length + tail] = '\0';
 	return true;
+}
+
+/* Where a text begins is known. */
+static unsigned prefix_find(uint64_t seed, const char *path, size_t length)
+{
+	return length == 0 || (length == 1 && path[0] == '/') ? KNOWN_CLEAR : memory_find(seed, path, length);
+}
+
+static uint64_t seed_for(const struct mapped *m)
+{
+	if (m->path[0] == '/')
+		return memory_seed();
+	if (m->dir == AT_FDCWD)
+		return memory_seed_cwd();
+	return m->directory ? memory_seed_at(m->dir) : 0;
+}
+
+/*
+ * Goes on from the longest text that is known, component by component. KNOWN_NOT: there is a link, or the text has become too
+ * long. The room is that of a walk.
+ */
+static unsigned learn(const struct mapped *m, enum map_leaf leaf, char *room, size_t size)
+{
+	const char *path = m->path;
+	uint64_t seed = seed_for(m);
+	size_t want = leaf == LEAF_FOLLOW && has_leaf(m) ? m->length : m->directory, length = want;
+	unsigned known;
+	char target[1];
+
+	while ((known = prefix_find(seed, path, length)) == KNOWN_NOT)
+		length = directory_length(path, length);
+	if (length == want)
+		memory_add(seed, path, length, known);
+	while (length < want) {
+		while (path[length] == '/')
+			length++;
+		while (length < want && path[length] != '/')
+			length++;
+		if (!write_mapped(room, size, path, length, known))
+			return KNOWN_NOT;
+		ssize_t result = sys_readlinkat(m->dir, room, target, sizeof(target));
+		if (result >= 0)
+			return KNOWN_NOT;
+		/* What is not there, or not for us to see, may be a link the next time. */
+		if (result != -EINVAL)
+			break;
+		memory_add(seed, path, length, known);
+	}
+	return known;
 }
 
 /*
@@ -221,10 +207,10 @@ struct walk {
 	unsigned links_out; /* of them, those before what `out` begins with */
 	unsigned passed;    /* how many D/L */
 	unsigned pin;       /* of the last of them */
-	bool by_alias;      /* the first of them was at the end of an alias of its pin */
+	unsigned known;     /* what can be remembered of the path: at first that it is clear */
 	bool entry;         /* the last component is a D/L that is not followed */
 	bool door;          /* it went through a door of procfs: what is behind it changes with the process */
-	uint64_t age;       /* of what is remembered, when the walk began */
+	uint64_t seed;      /* for what is remembered, from before the walk */
 };
 
 enum step {
@@ -295,21 +281,24 @@ static bool is_door(const struct walk *w, const char *target)
 	return proc;
 }
 
-/* Was what has been walked of the caller's path an alias of the pin, whole? */
-static void prove_alias(struct walk *w, const char *path)
+/* The alias of the pin that all that has been walked of the caller's path is; KNOWN_NOT if it is none. */
+static unsigned alias_walked(const struct walk *w, const char *path)
 {
 	const struct shim_pin *p = &shim.pins[w->pin];
-	unsigned pin, which;
+	size_t length = strlen(path);
 
-	if (!alias_find(path, strlen(path), &pin, &which) || pin != w->pin)
-		return;
-	/* What is to come ends in all that has not been walked of path: of the same length it is nothing but that. */
-	if (w->size - 1 - w->rest != strlen(path) - p->alias[which].length)
-		return;
 	if (w->root != p->snapshot_length || memcmp(w->room, p->snapshot, w->root) != 0)
-		return;
-	__atomic_store_n(&alias_proven[pin][which], true, __ATOMIC_RELAXED);
-	w->by_alias = true;
+		return KNOWN_NOT;
+	for (unsigned i = 0; i < SHIM_ALIASES; i++) {
+		const struct shim_alias *alias = &p->alias[i];
+
+		/* What is to come ends in all that has not been walked of path: of the same length it is nothing but that. */
+		if (alias->length <= length && (path[alias->length] == '/' || path[alias->length] == '\0') &&
+		    w->size - 1 - w->rest == length - alias->length &&
+		    memcmp(path, alias->text, alias->length) == 0)
+			return KNOWN_ALIAS + SHIM_ALIASES * w->pin + i;
+	}
+	return KNOWN_NOT;
 }
 
 /* The walk passes through D/L. From here on it is in D/snapshots/N, and what it is to hand on begins so. */
@@ -339,8 +328,7 @@ static enum step pass_entry(struct walk *w, const struct component *c, unsigned 
 	memcpy(w->room + w->begin, w->room, root);
 	w->pin = pin;
 	w->links_out = w->links;
-	if (w->passed++ == 0)
-		prove_alias(w, path);
+	w->known = w->passed++ == 0 ? alias_walked(w, path) : KNOWN_NOT;
 	skip_slashes(w);
 	return STEP_ON;
 }
@@ -478,23 +466,25 @@ static void go_round(struct walk *w)
 		memcpy(to, LOOP_TURN, sizeof(LOOP_TURN));
 }
 
-/* What the walk has shown about the directory of an absolute path, if it came to the end of it. */
-static void remember(const struct walk *w, const char *path)
+/*
+ * What the walk has shown about the path, if it came to the end of it. Of one that ends in a link only the directory is kept: the
+ * link is looked at each time; unless it is LOCATION. Where slashes stand behind a name that was not followed for all that, what was
+ * not walked is part of the directory's text.
+ */
+static void remember(const struct walk *w, const struct mapped *m, enum map_leaf leaf)
 {
-	size_t length = strlen(path), directory = directory_length(path, length);
-	unsigned pin, which;
-
-	if (path[0] != '/' || w->room[w->rest] != '\0' || w->door || is_unseen_loop(w))
+	if (m->directory == 0 || w->room[w->rest] != '\0' || w->door || w->known == KNOWN_NOT ||
+	    is_unseen_loop(w) || (leaf == LEAF_NAME && !has_leaf(m)))
 		return;
-	if (w->passed != 0 && !(w->passed == 1 && w->by_alias && alias_find(path, length, &pin, &which) &&
-				directory >= shim.pins[pin].alias[which].length))
-		return;
-	clear_add(hash_text(path, directory), w->age);
+	if (w->known == KNOWN_CLEAR || m->directory >= alias_length(w->known))
+		memory_add(w->seed, m->path, m->directory, w->known);
+	else
+		memory_add(w->seed, m->path, m->length, w->known);
 }
 
-static void finish(struct mapped *m, struct walk *w)
+static void finish(struct mapped *m, struct walk *w, enum map_leaf leaf)
 {
-	remember(w, m->path);
+	remember(w, m, leaf);
 	m->pin = w->pin;
 	if (w->out != 0) {
 		m->path = w->room;
@@ -508,27 +498,45 @@ static void finish(struct mapped *m, struct walk *w)
 		m->kind = MAP_ENTRY;
 }
 
-size_t map_walk(struct mapped *m, enum map_leaf leaf, char *room, size_t size)
+static size_t walk(struct mapped *m, enum map_leaf leaf, char *room, size_t size)
 {
-	size_t length = strlen(m->path);
 	struct walk w = {
 		.dir = m->dir,
 		.room = room,
 		.size = size,
-		.rest = size - 1 - length,
-		.age = __atomic_load_n(&clear_age, __ATOMIC_SEQ_CST),
+		.rest = size - 1 - m->length,
+		.known = KNOWN_CLEAR,
+		.seed = seed_for(m),
 	};
 	enum step step;
 
-	if (m->by_alias && map_by_alias(m, leaf, room, size))
-		return 0;
-	m->by_alias = false;
-	memcpy(room + w.rest, m->path, length + 1);
+	if (size <= m->length + 1)
+		return room_for_walk(m->length);
+	memcpy(room + w.rest, m->path, m->length + 1);
 	do
 		step = walk_component(&w, leaf, m->path);
 	while (step == STEP_ON);
 	if (step == STEP_ROOM)
 		return size < ROOM_MAX ? 2 * size : 0;
-	finish(m, &w);
+	finish(m, &w, leaf);
 	return 0;
+}
+
+size_t map_place(struct mapped *m, enum map_leaf leaf, char *room, size_t size)
+{
+	if (!m->walk && m->known == KNOWN_NOT) {
+		m->known = learn(m, leaf, room, size);
+		if (m->known != KNOWN_NOT && settle(m, leaf) == 0)
+			return 0;
+	}
+	if (m->known != KNOWN_NOT && write_mapped(room, size, m->path, m->length, m->known)) {
+		m->path = room;
+		m->kind = MAP_MOVED;
+		m->pin = (m->known - KNOWN_ALIAS) / SHIM_ALIASES;
+		return 0;
+	}
+	m->known = KNOWN_NOT;
+	m->walk = true;
+	m->unsure = false;
+	return walk(m, leaf == LEAF_TRY ? LEAF_FOLLOW : leaf, room, size);
 }

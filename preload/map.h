@@ -10,15 +10,31 @@
  *     map(dir, path) = (dir, path)                         if the walk does not pass through D/L
  *                    = (dir, D as walked/snapshots/N/rest) if it does; rest is everything behind the last passage
  *
- * How it walks. Component by component it asks readlinkat(2) whether the name so far is a symbolic link. `..` is never folded: the
- * text so far is free of links, so the kernel understands it as we do. A link's target takes the component's place. Only a
- * link whose name is "latest" needs a look at its directory's identity. Links of procfs that are absolute are doors, not texts (/proc/PID/cwd,
- * /proc/PID/fd/N): they are walked through, not read. Where anything cannot be looked at, or links go more than 40 deep, the path is handed on as
- * it came, and the kernel gives its own answer.
+ * Three ways to the answer, each for what the one before leaves open:
  *
- * What is remembered. That an absolute directory text leads past every D/L, or to a pin's snapshot, is kept in a table (a hash of the text; no
- * lock; overwritten at will), so that a directory is walked once. That somebody changes one of the links on the way afterwards is not
- * noticed (librcu-exec(7), CAVEATS). A last component that is to be followed is looked at each time.
+ * 1. To remember (map_quick(), no system call). A text is *known* if its walk, a last link followed, passes through no D/L; or
+ *    through one only, at the end of an alias (LOCATION as the pin names it, STORE/latest), which the snapshot's path then replaces.
+ *    A path is decided if its directory is known and its last component
+ *      - is not followed by the call, and is not named L;
+ *      - or the whole is known, too;
+ *      - or the caller tries first (LEAF_TRY, below).
+ *    A mere name, relative, has no directory: only its last component is to be decided.
+ * 2. To learn. Of a text that is known, and one more component which readlinkat(2) says is no link (EINVAL), the longer text is known. So
+ *    a new directory costs one system call for each component behind the longest text that is known. A component that cannot be
+ *    looked at stops the kernel in the same place.
+ * 3. To walk, once a link is met. Component by component, as the kernel does: readlinkat(2) of the text so far; a link's target takes the
+ *    component's place. `..` is never folded: the text so far is free of links, so the kernel understands it as we do. Only a link whose
+ *    name is "latest" needs a look at its directory's identity. Links of procfs that are absolute are doors, not texts (/proc/PID/cwd,
+ *    /proc/PID/fd/N): they are walked through, not read, and nothing behind them is remembered. Where links go more than 40
+ *    deep, or something cannot be looked at, the path is handed on as it came, and the kernel gives its own answer.
+ *
+ * To try. A last component that is followed would cost a look at each call, as anybody may put a link there. Where the call itself can be
+ * made without following, it is the look: stat(2) as lstat(2), open(2) for reading with O_NOFOLLOW. If it then was no link, as nearly
+ * always, the answer is that of the real call, and as new; if it was, the caller maps again with LEAF_FOLLOW. Calls that cannot tell (access,
+ * opendir, fopen, chdir, getxattr ...) use LEAF_FOLLOW, which remembers names that are no links. (O_NOFOLLOW stays to be seen
+ * in fcntl(F_GETFL); a stat() of a dangling link has written to the buffer: librcu-exec(7), CAVEATS.)
+ *
+ * What is remembered, for how long, and what may make it wrong: memory.h.
  *
  * Neither allocates, locks, sets errno nor uses more stack than the lengths at hand ask for.
  */
@@ -30,8 +46,9 @@
 
 enum map_leaf {
 	LEAF_FOLLOW,   /* the call follows a last component that is a link */
+	LEAF_TRY,      /* it does, but can be made without first: see `unsure` */
 	LEAF_NOFOLLOW, /* it acts on the link itself, unless a slash stands behind it (lstat, readlink) */
-	LEAF_NAME,     /* it acts on the entry, whatever stands behind it (rename, unlink, mkdir, symlink ...) */
+	LEAF_NAME, /* it acts on the entry, whatever stands behind it (rename, unlink, mkdir, symlink ...) */
 };
 
 enum map_kind {
@@ -45,8 +62,14 @@ struct mapped {
 	const char *path;
 	enum map_kind kind;
 	unsigned pin; /* index in shim.pins, for MAP_MOVED and MAP_ENTRY */
+	bool unsure; /* LEAF_TRY only: the last component was not looked at; do not follow it, or map with LEAF_FOLLOW */
 	int door; /* -1, or a descriptor that a path longer than PATH_MAX begins with; closed at the end of scope */
-	bool by_alias; /* between map_quick() and map_walk() */
+
+	/* between map_quick() and map_place() */
+	size_t length;
+	size_t directory; /* the directory's text is path[0 .. directory) */
+	unsigned known;   /* what is known of it (memory.h) */
+	bool walk;        /* neither memory nor learning will do */
 };
 
 /*
@@ -55,26 +78,39 @@ struct mapped {
  *
  *     MAPPED(m);
  *     MAP(m, dir, path, LEAF_FOLLOW);
- *     return next()->openat(m.dir, m.path, flags);
+ *     return next()->chdir(m.path);
+ *
+ * With LEAF_TRY:
+ *
+ *     MAP(m, dir, path, LEAF_TRY);
+ *     if (m.unsure) {
+ *             ... the call, not following; return its result unless it met a link ...
+ *             MAP(m, dir, path, LEAF_FOLLOW);
+ *     }
+ *     ... the call as it is
  */
-#define MAPPED(m) __attribute__((cleanup(map_close_door))) struct mapped m = { .door = -1 }
-#define MAP(m, at, name, leaf)                                                                      \
-	do {                                                                                        \
-		size_t map_room_ = map_quick(&(m), (at), (name), (leaf));                           \
-		while (__builtin_expect(map_room_ != 0, 0))                                         \
-			map_room_ = map_walk(&(m), (leaf), __builtin_alloca(map_room_), map_room_); \
+#define MAPPED(m)                                              \
+	__attribute__((cleanup(map_release))) struct mapped m; \
+	(m).door = -1
+#define MAP(m, at, name, leaf)                                                                       \
+	do {                                                                                         \
+		for (size_t map_room_ = map_quick(&(m), (at), (name), (leaf)); map_room_ != 0;)      \
+			map_room_ = map_place(&(m), (leaf), __builtin_alloca(map_room_), map_room_); \
 	} while (0)
 
-/* Decides without a walk where it can and returns 0; else returns how much room map_walk() should be given. */
+/* Decides by memory. 0: done; else how much room map_place() should be given. */
 size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf);
 
-/* Walks in room[0 .. size). Returns 0, or the larger room that it needs. */
-size_t map_walk(struct mapped *m, enum map_leaf leaf, char *room, size_t size);
+/* Writes the mapped text to room[0 .. size), after it has learned or walked if need be. Returns 0, or the larger room that it needs. */
+size_t map_place(struct mapped *m, enum map_leaf leaf, char *room, size_t size);
 
 /* Keeps errno. */
 void map_close_door(struct mapped *m);
 
-/* Forgets what is remembered: after chroot(2), and when a call of this process made or moved a link. */
-void map_forget(void);
+static inline void map_release(struct mapped *m)
+{
+	if (__builtin_expect(m->door >= 0, 0))
+		map_close_door(m);
+}
 
 #endif

@@ -22,7 +22,7 @@ enum {
 static int changed(int result)
 {
 	if (result >= 0 && shim_active())
-		map_forget();
+		memory_forget();
 	return result;
 }
 
@@ -97,10 +97,4 @@ int wrap_mount_setattr(int dir, const char *path, unsigned flags, struct mount_a
 	MAPPED(m);
 	MAP(m, dir, path, flags & AT_SYMLINK_NOFOLLOW ? LEAF_NOFOLLOW : LEAF_FOLLOW);
 	return next()->mount_setattr(m.dir, m.path, flags, attributes, size);
-}
-
-/* Into a mount namespace, every path means what it means there. Other namespaces change no path. */
-int wrap_setns(int fd, int type)
-{
-	return changed(next()->setns(fd, type));
 }

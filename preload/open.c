@@ -17,6 +17,12 @@ static bool takes_mode(int flags)
 		va_end(list_);                  \
 	}
 
+/* O_PATH opens nothing, whatever else is asked. */
+static bool open_writes(int flags)
+{
+	return !(flags & O_PATH) && ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)));
+}
+
 enum map_leaf open_leaf(int flags)
 {
 	bool fresh = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
@@ -24,10 +30,21 @@ enum map_leaf open_leaf(int flags)
 	return (flags & O_NOFOLLOW) || fresh ? LEAF_NOFOLLOW : LEAF_FOLLOW;
 }
 
-/* O_PATH opens nothing, whatever else is asked. */
-static bool open_writes(int flags)
+/* With O_NOFOLLOW O_PATH would open the link itself; before a write the object is looked at anyway (refuse.h). */
+static enum map_leaf first_leaf(int flags)
 {
-	return !(flags & O_PATH) && ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)));
+	enum map_leaf leaf = open_leaf(flags);
+
+	return leaf == LEAF_FOLLOW && !(flags & O_PATH) && !open_writes(flags) ? LEAF_TRY : leaf;
+}
+
+/*
+ * With O_NOFOLLOW: did the kernel fail for a link at the end? It says ELOOP, also of too many on the way; and with O_DIRECTORY
+ * ENOTDIR, also of what is neither. Then all is done again, which fails again where it was not that.
+ */
+static bool met_link(int fd)
+{
+	return fd < 0 && (errno == ELOOP || errno == ENOTDIR);
 }
 
 int open_refused(const struct mapped *m, int flags)
@@ -38,7 +55,14 @@ int open_refused(const struct mapped *m, int flags)
 static int open_path(int (*call)(const char *, int, ...), const char *path, int flags, mode_t mode)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, open_leaf(flags));
+	MAP(m, AT_FDCWD, path, first_leaf(flags));
+	if (m.unsure) {
+		int kept = errno, fd = call(m.path, flags | O_NOFOLLOW, mode);
+		if (!met_link(fd))
+			return fd;
+		errno = kept;
+		MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	}
 	int error = open_refused(&m, flags);
 	return error ? fail(error) : call(m.path, flags, mode);
 }
@@ -47,7 +71,14 @@ static int open_at(int (*call)(int, const char *, int, ...), int dir, const char
 		   mode_t mode)
 {
 	MAPPED(m);
-	MAP(m, dir, path, open_leaf(flags));
+	MAP(m, dir, path, first_leaf(flags));
+	if (m.unsure) {
+		int kept = errno, fd = call(m.dir, m.path, flags | O_NOFOLLOW, mode);
+		if (!met_link(fd))
+			return fd;
+		errno = kept;
+		MAP(m, dir, path, LEAF_FOLLOW);
+	}
 	int error = open_refused(&m, flags);
 	return error ? fail(error) : call(m.dir, m.path, flags, mode);
 }
@@ -92,7 +123,14 @@ int wrap_openat64(int dir, const char *path, int flags, ...)
 static int open_2(int (*call)(const char *, int), const char *path, int flags)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, open_leaf(flags));
+	MAP(m, AT_FDCWD, path, first_leaf(flags));
+	if (m.unsure) {
+		int kept = errno, fd = call(m.path, flags | O_NOFOLLOW);
+		if (!met_link(fd))
+			return fd;
+		errno = kept;
+		MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	}
 	int error = takes_mode(flags) ? 0 : open_refused(&m, flags);
 	return error ? fail(error) : call(m.path, flags);
 }
@@ -100,7 +138,14 @@ static int open_2(int (*call)(const char *, int), const char *path, int flags)
 static int open_at_2(int (*call)(int, const char *, int), int dir, const char *path, int flags)
 {
 	MAPPED(m);
-	MAP(m, dir, path, open_leaf(flags));
+	MAP(m, dir, path, first_leaf(flags));
+	if (m.unsure) {
+		int kept = errno, fd = call(m.dir, m.path, flags | O_NOFOLLOW);
+		if (!met_link(fd))
+			return fd;
+		errno = kept;
+		MAP(m, dir, path, LEAF_FOLLOW);
+	}
 	int error = takes_mode(flags) ? 0 : open_refused(&m, flags);
 	return error ? fail(error) : call(m.dir, m.path, flags);
 }

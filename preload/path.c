@@ -40,7 +40,10 @@ int wrap_chdir(const char *path)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	return next()->chdir(m.path);
+	memory_cwd_begin();
+	int result = next()->chdir(m.path);
+	memory_cwd_end(result == 0);
+	return result;
 }
 
 /* Afterwards the same text may mean another directory, and the stores may be out of sight. */
@@ -52,7 +55,7 @@ int wrap_chroot(const char *path)
 	int result = next()->chroot(m.path);
 	exec_pins_settle();
 	if (result == 0)
-		map_forget();
+		memory_root_changed();
 	return result;
 }
 
@@ -166,7 +169,7 @@ int wrap_unlink(const char *path)
 	bool link = names_link(m.dir, m.path);
 	int result = next()->unlink(m.path);
 	if (result == 0 && link)
-		map_forget();
+		memory_forget();
 	return result;
 }
 
@@ -189,7 +192,7 @@ int wrap_remove(const char *path)
 	bool link = names_link(m.dir, m.path);
 	int result = next()->remove(m.path);
 	if (result == 0 && link)
-		map_forget();
+		memory_forget();
 	return result;
 }
 

@@ -87,7 +87,6 @@ static const struct raw_call raw_calls[] = {
 	{ SYS_faccessat, 0, 1, NONE, ACCESS, 0 },
 	{ SYS_faccessat2, 0, 1, 3, ACCESS, AT_SYMLINK_NOFOLLOW },
 	{ SYS_readlinkat, 0, 1, NONE, TEXT, NOFOLLOW },
-	{ SYS_chdir, NONE, 0, NONE, LOOK, 0 },
 	{ SYS_chroot, NONE, 0, NONE, REROOT, 0 },
 	{ SYS_getxattr, NONE, 0, NONE, LOOK, 0 },
 	{ SYS_lgetxattr, NONE, 0, NONE, LOOK, NOFOLLOW },
@@ -194,7 +193,7 @@ static int refused(const struct raw_call *c, const struct mapped *m, const struc
 static long answer(const struct raw_call *c, const struct mapped *m, const struct arguments *a, long result)
 {
 	if (result == 0 && c->rule == REROOT)
-		map_forget();
+		memory_root_changed();
 	if (c->rule == TEXT)
 		return entry_answer(m, result, (char *)a->at[c->path + 1], (size_t)(int)a->at[c->path + 2]);
 	if (result != 0 || m->kind != MAP_ENTRY)
@@ -220,7 +219,7 @@ static long one_path(const struct raw_call *c, struct arguments *a)
 	bool link = c->rule == REMOVE && names_link(m.dir, m.path);
 	long result = answer(c, &m, a, make(a));
 	if (link && result == 0)
-		map_forget();
+		memory_forget();
 	return result;
 }
 
@@ -244,7 +243,7 @@ static long two_paths(struct arguments *a, int from_dir, int from, int to_dir, i
 	a->at[to] = (long)t.path;
 	long result = make(a);
 	if (result == 0)
-		map_forget();
+		memory_forget();
 	return result;
 }
 
@@ -259,7 +258,7 @@ static long make_symlink(struct arguments *a, int dir, int path)
 	a->at[path] = (long)m.path;
 	long result = make(a);
 	if (result == 0)
-		map_forget();
+		memory_forget();
 	return result;
 }
 
@@ -274,7 +273,7 @@ static long two_looks(struct arguments *a, int from_dir, int to_dir)
 	a->at[3] = (long)t.path;
 	long result = make(a);
 	if (result == 0)
-		map_forget();
+		memory_forget();
 	return result;
 }
 
@@ -301,6 +300,14 @@ static long on_descriptor(struct arguments *a)
 	return error ? fail(error) : make(a);
 }
 
+/* A child may have ended, and may have moved links before (memory.h). */
+static long after_child(long result)
+{
+	if (result >= 0)
+		memory_forget();
+	return result;
+}
+
 /* Calls with more than one path, or with another function's duties; the rest is found in the table. */
 static long dispatch(struct arguments *a)
 {
@@ -314,6 +321,17 @@ static long dispatch(struct arguments *a)
 	case SYS_execveat:
 		return wrap_execveat(first, (char *)a->at[1], (char **)a->at[2], (char **)a->at[3],
 				     (int)a->at[4]);
+	case SYS_chdir:
+		return wrap_chdir((char *)a->at[0]);
+	case SYS_fchdir:
+		return wrap_fchdir(first);
+	case SYS_unshare:
+		return wrap_unshare(first);
+	case SYS_setns:
+		return wrap_setns(first, (int)a->at[1]);
+	case SYS_wait4:
+	case SYS_waitid:
+		return after_child(make(a));
 #ifdef SYS_rename
 	case SYS_rename:
 		return two_paths(a, AT_FDCWD, 0, AT_FDCWD, 1, NONE);
@@ -349,8 +367,6 @@ static long dispatch(struct arguments *a)
 		return wrap_umount2((char *)a->at[0], (int)a->at[1]);
 	case SYS_pivot_root:
 		return wrap_pivot_root((char *)a->at[0], (char *)a->at[1]);
-	case SYS_setns:
-		return wrap_setns(first, (int)a->at[1]);
 	case SYS_acct:
 		return wrap_acct((char *)a->at[0]);
 	case SYS_ioctl:

@@ -2,9 +2,13 @@
 #define EXPORT_stat EXPORT
 #include "preload/wrap.h"
 
+/*
+ * A call that follows is made without at first (map.h): nearly always there is nothing to follow. Where there is, it is made again. A
+ * dangling link fails then, after the buffer was written to.
+ */
 static enum map_leaf leaf_of(int flags)
 {
-	return flags & AT_SYMLINK_NOFOLLOW ? LEAF_NOFOLLOW : LEAF_FOLLOW;
+	return flags & AT_SYMLINK_NOFOLLOW ? LEAF_NOFOLLOW : LEAF_TRY;
 }
 
 /* A link's size is the length of what readlink() says, and of D/L that is the pinned snapshot's name. */
@@ -16,14 +20,26 @@ static bool is_entry(const struct mapped *m, int result)
 int wrap_stat(const char *path, struct stat *st)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	MAP(m, AT_FDCWD, path, LEAF_TRY);
+	if (m.unsure) {
+		int result = next()->lstat(m.path, st);
+		if (result != 0 || !S_ISLNK(st->st_mode))
+			return result;
+		MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	}
 	return next()->stat(m.path, st);
 }
 
 int wrap_stat64(const char *path, struct stat64 *st)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	MAP(m, AT_FDCWD, path, LEAF_TRY);
+	if (m.unsure) {
+		int result = next()->lstat64(m.path, st);
+		if (result != 0 || !S_ISLNK(st->st_mode))
+			return result;
+		MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	}
 	return next()->stat64(m.path, st);
 }
 
@@ -51,7 +67,11 @@ int wrap_fstatat(int dir, const char *path, struct stat *st, int flags)
 {
 	MAPPED(m);
 	MAP(m, dir, path, leaf_of(flags));
-	int result = next()->fstatat(m.dir, m.path, st, flags);
+	int result = next()->fstatat(m.dir, m.path, st, m.unsure ? flags | AT_SYMLINK_NOFOLLOW : flags);
+	if (m.unsure && result == 0 && S_ISLNK(st->st_mode)) {
+		MAP(m, dir, path, LEAF_FOLLOW);
+		result = next()->fstatat(m.dir, m.path, st, flags);
+	}
 	if (is_entry(&m, result))
 		st->st_size = (off_t)entry_length(&m);
 	return result;
@@ -61,7 +81,11 @@ int wrap_fstatat64(int dir, const char *path, struct stat64 *st, int flags)
 {
 	MAPPED(m);
 	MAP(m, dir, path, leaf_of(flags));
-	int result = next()->fstatat64(m.dir, m.path, st, flags);
+	int result = next()->fstatat64(m.dir, m.path, st, m.unsure ? flags | AT_SYMLINK_NOFOLLOW : flags);
+	if (m.unsure && result == 0 && S_ISLNK(st->st_mode)) {
+		MAP(m, dir, path, LEAF_FOLLOW);
+		result = next()->fstatat64(m.dir, m.path, st, flags);
+	}
 	if (is_entry(&m, result))
 		st->st_size = (off64_t)entry_length(&m);
 	return result;
@@ -71,14 +95,26 @@ int wrap_fstatat64(int dir, const char *path, struct stat64 *st, int flags)
 int wrap___xstat(int version, const char *path, struct stat *st)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	MAP(m, AT_FDCWD, path, LEAF_TRY);
+	if (m.unsure) {
+		int result = next()->__lxstat(version, m.path, st);
+		if (result != 0 || !S_ISLNK(st->st_mode))
+			return result;
+		MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	}
 	return next()->__xstat(version, m.path, st);
 }
 
 int wrap___xstat64(int version, const char *path, struct stat64 *st)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	MAP(m, AT_FDCWD, path, LEAF_TRY);
+	if (m.unsure) {
+		int result = next()->__lxstat64(version, m.path, st);
+		if (result != 0 || !S_ISLNK(st->st_mode))
+			return result;
+		MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	}
 	return next()->__xstat64(version, m.path, st);
 }
 
@@ -106,7 +142,12 @@ int wrap___fxstatat(int version, int dir, const char *path, struct stat *st, int
 {
 	MAPPED(m);
 	MAP(m, dir, path, leaf_of(flags));
-	int result = next()->__fxstatat(version, m.dir, m.path, st, flags);
+	int result = next()->__fxstatat(version, m.dir, m.path, st,
+					m.unsure ? flags | AT_SYMLINK_NOFOLLOW : flags);
+	if (m.unsure && result == 0 && S_ISLNK(st->st_mode)) {
+		MAP(m, dir, path, LEAF_FOLLOW);
+		result = next()->__fxstatat(version, m.dir, m.path, st, flags);
+	}
 	if (is_entry(&m, result))
 		st->st_size = (off_t)entry_length(&m);
 	return result;
@@ -116,7 +157,12 @@ int wrap___fxstatat64(int version, int dir, const char *path, struct stat64 *st,
 {
 	MAPPED(m);
 	MAP(m, dir, path, leaf_of(flags));
-	int result = next()->__fxstatat64(version, m.dir, m.path, st, flags);
+	int result = next()->__fxstatat64(version, m.dir, m.path, st,
+					  m.unsure ? flags | AT_SYMLINK_NOFOLLOW : flags);
+	if (m.unsure && result == 0 && S_ISLNK(st->st_mode)) {
+		MAP(m, dir, path, LEAF_FOLLOW);
+		result = next()->__fxstatat64(version, m.dir, m.path, st, flags);
+	}
 	if (is_entry(&m, result))
 		st->st_size = (off64_t)entry_length(&m);
 	return result;
@@ -126,7 +172,12 @@ int wrap_statx(int dir, const char *path, int flags, unsigned mask, struct statx
 {
 	MAPPED(m);
 	MAP(m, dir, path, leaf_of(flags));
-	int result = next()->statx(m.dir, m.path, flags, mask, st);
+	unsigned asked = m.unsure ? mask | STATX_TYPE : mask;
+	int result = next()->statx(m.dir, m.path, m.unsure ? flags | AT_SYMLINK_NOFOLLOW : flags, asked, st);
+	if (m.unsure && result == 0 && (!(st->stx_mask & STATX_TYPE) || S_ISLNK(st->stx_mode))) {
+		MAP(m, dir, path, LEAF_FOLLOW);
+		result = next()->statx(m.dir, m.path, flags, mask, st);
+	}
 	if (is_entry(&m, result) && (st->stx_mask & STATX_SIZE))
 		st->stx_size = entry_length(&m);
 	return result;

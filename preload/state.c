@@ -11,6 +11,7 @@
 #include "core/pin_text.h"
 #include "core/sys.h"
 #include "preload/exec.h"
+#include "preload/memory.h"
 #include "preload/wrap.h"
 
 struct shim shim;
@@ -264,6 +265,7 @@ void shim_start(void)
 		if (random) /* anywhere on the stack: not aligned */
 			memcpy(&shim.hash_key, random, sizeof(shim.hash_key));
 		read_environment(argc, argv, envp);
+		memory_start();
 	}
 	__atomic_store_n(&shim_started, 1, __ATOMIC_RELEASE);
 	*error = kept;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A name that has been moved, replaced or made a link by this process: what was remembered of paths through it may be wrong now, hence
- * map_forget() after each success.
+ * memory_forget() after each success.
  */
 #define EXPORT_two_path EXPORT
 #include "preload/wrap.h"
@@ -9,7 +9,7 @@
 static int moved(int result)
 {
 	if (result == 0 && shim_active())
-		map_forget();
+		memory_forget();
 	return result;
 }
 

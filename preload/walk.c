@@ -244,8 +244,9 @@ static int level_open(struct tree *t, struct level *l)
 
 static int change_to(int fd)
 {
+	memory_cwd_begin();
 	long error = sys_call(SYS_fchdir, fd, 0, 0, 0, 0, 0);
-
+	memory_cwd_end(error == 0);
 	return error ? fail((int)-error) : 0;
 }
 
@@ -431,7 +432,7 @@ static int walk_from(struct tree *t, const char *path)
 		result = walk_first(t);
 	int kept = errno;
 	if (back >= 0) {
-		sys_call(SYS_fchdir, back, 0, 0, 0, 0, 0);
+		change_to(back);
 		sys_close(back);
 	}
 	next()->free(t->path);

@@ -32,11 +32,13 @@
 #include <sys/statvfs.h>
 #include <sys/time.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <utime.h>
 #include <utmp.h>
 #include <utmpx.h>
 
 #include "preload/map.h"
+#include "preload/memory.h"
 #include "preload/refuse.h"
 #include "preload/state.h"
 
@@ -86,6 +88,9 @@ struct mount_attr;
 #endif
 #ifndef EXPORT_give_back
 #define EXPORT_give_back EXPORT_NOT
+#endif
+#ifndef EXPORT_view
+#define EXPORT_view EXPORT_NOT
 #endif
 #ifndef EXPORT_walk
 #define EXPORT_walk EXPORT_NOT

@@ -513,7 +513,8 @@ static void begin(void)
 	in_chroot = false;
 	shim.count = getenv("RCU_FUZZ_BLIND") ? 0 : now.pins;
 	/* What was remembered of another tree is wrong in this one, as after changes by another process. */
-	map_forget();
+	memory_start();
+	memory_forget();
 }
 
 static void end(void)

@@ -11,6 +11,7 @@
 
 int access(const char *path, int mode);
 int stat(const char *path, struct stat *st);
+int lstat(const char *path, struct stat *st);
 char *realpath(const char *path, char *resolved);
 
 static void tell(const char *name, const char *path)
@@ -40,6 +41,15 @@ int stat(const char *path, struct stat *st)
 
 	*(void **)&next = dlsym(RTLD_NEXT, "stat");
 	tell("stat", path);
+	return next(path, st);
+}
+
+int lstat(const char *path, struct stat *st)
+{
+	int (*next)(const char *, struct stat *);
+
+	*(void **)&next = dlsym(RTLD_NEXT, "lstat");
+	tell("lstat", path);
 	return next(path, st);
 }
 

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,12 +17,14 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "core/names.h"
 #include "preload/map.h"
+#include "preload/memory.h"
 #include "preload/state.h"
 #include "tests/unit/skip.h"
 
@@ -147,6 +150,7 @@ static int build(void **state)
 	shim.count = 1;
 	shim.longest = strlen(snapshot);
 	shim.hash_key = 42;
+	memory_start();
 	return 0;
 }
 
@@ -160,10 +164,13 @@ static int destroy(void **state)
 }
 
 struct reached {
+	bool entry;
 	int error;
 	dev_t dev;
 	ino_t ino;
 };
+
+static const char *const leaf_names[] = { "follow", "try", "nofollow" };
 
 static struct reached reach(int dir, const char *path, enum map_leaf leaf)
 {
@@ -179,6 +186,26 @@ static struct reached reach(int dir, const char *path, enum map_leaf leaf)
 	return r;
 }
 
+/* As a wrapper does it. */
+static struct reached reach_mapped(int dir, const char *path, enum map_leaf leaf)
+{
+	struct stat st;
+
+	MAPPED(m);
+	MAP(m, dir, path, leaf);
+	if (m.unsure) {
+		struct reached tried = reach(m.dir, m.path, LEAF_NOFOLLOW);
+
+		if (tried.error || fstatat(m.dir, m.path, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+		    !S_ISLNK(st.st_mode))
+			return tried;
+		MAP(m, dir, path, LEAF_FOLLOW);
+	}
+	if (m.kind == MAP_ENTRY)
+		return (struct reached){ .entry = true };
+	return reach(m.dir, m.path, leaf);
+}
+
 /* The oracle's answer while latest is 1, ours while it is 2. */
 static void compare(int dir, const char *path, enum map_leaf leaf)
 {
@@ -186,22 +213,21 @@ static void compare(int dir, const char *path, enum map_leaf leaf)
 	struct reached want = reach(dir, path, leaf);
 	point_latest(2);
 
-	MAPPED(m);
-	MAP(m, dir, path, leaf);
-	if (m.kind == MAP_ENTRY)
+	struct reached got = reach_mapped(dir, path, leaf);
+	if (got.entry)
 		return; /* the link itself: its own inode is not what is pinned */
-	struct reached got = reach(m.dir, m.path, leaf);
 	if (want.error != got.error || want.ino != got.ino || want.dev != got.dev)
-		fail_msg("%s (%s) -> %s: error %d, should be %d; inode %lu, should be %lu", path,
-			 leaf == LEAF_FOLLOW ? "follow" : "nofollow", m.path, got.error, want.error,
-			 (unsigned long)got.ino, (unsigned long)want.ino);
+		fail_msg("%s (%s): error %d, should be %d; inode %lu, should be %lu", path, leaf_names[leaf],
+			 got.error, want.error, (unsigned long)got.ino, (unsigned long)want.ino);
 }
 
 static void compare_all(int dir, const char *path)
 {
+	compare(dir, path, LEAF_TRY);
 	compare(dir, path, LEAF_FOLLOW);
 	compare(dir, path, LEAF_FOLLOW); /* what the first one remembered */
 	compare(dir, path, LEAF_NOFOLLOW);
+	compare(dir, path, LEAF_TRY);
 	compare(dir, path, LEAF_FOLLOW);
 }
 
@@ -266,7 +292,7 @@ static const char *const spellings[] = {
 static void test_relative(void **state)
 {
 	(void)state;
-	map_forget();
+	memory_forget();
 	for (size_t i = 0; i < SPELLINGS; i++)
 		compare_all(AT_FDCWD, spellings[i]);
 }
@@ -276,7 +302,7 @@ static void test_absolute(void **state)
 	char path[PATH_MAX];
 
 	(void)state;
-	map_forget();
+	memory_forget();
 	for (int round = 0; round < 2; round++)
 		for (size_t i = 0; i < SPELLINGS; i++) {
 			snprintf(path, sizeof(path), "%s/%s", top, spellings[i]);
@@ -438,6 +464,111 @@ static void test_long_paths(void **state)
 	compare_all(AT_FDCWD, "repos/gentoo/with\nnewline and blank");
 }
 
+/* --- what is remembered of relative paths --- */
+
+static bool is_remembered(const char *path)
+{
+	struct mapped m = { .door = -1 };
+
+	return map_quick(&m, AT_FDCWD, path, LEAF_FOLLOW) == 0;
+}
+
+static void change_to(const char *path)
+{
+	memory_cwd_begin();
+	int result = chdir(path);
+	memory_cwd_end(result == 0);
+	assert_int_equal(result, 0);
+}
+
+/* "gentoo/dev" in plain is a directory, in repos it leads through L: what is known of one is not known of the other. */
+static void test_working_directory(void **state)
+{
+	(void)state;
+	assert_int_equal(mkdir("plain/gentoo", 0755), 0);
+	assert_int_equal(mkdir("plain/gentoo/dev", 0755), 0);
+	change_to("plain");
+	compare_all(AT_FDCWD, "gentoo/dev");
+	assert_true(is_remembered("gentoo/dev"));
+	change_to("../repos");
+	assert_false(is_remembered("gentoo/dev"));
+	compare_all(AT_FDCWD, "gentoo/dev");
+	change_to("../plain");
+	compare_all(AT_FDCWD, "gentoo/dev");
+	memory_forget();
+	assert_false(is_remembered("gentoo/dev"));
+	compare_all(AT_FDCWD, "gentoo/dev");
+	/* a failed change changes nothing; while one is going on nothing is known */
+	memory_cwd_begin();
+	assert_false(is_remembered("gentoo/dev"));
+	memory_cwd_end(false);
+	assert_true(is_remembered("gentoo/dev"));
+	change_to("..");
+}
+
+/* A child that shares the memory has a working directory of its own. */
+static int in_other_directory(void *argument)
+{
+	bool *right = argument;
+
+	change_to("../repos");
+	compare_all(AT_FDCWD, "gentoo/dev");
+	right[0] = !is_remembered("gentoo/dev");
+	change_to("../repos");
+	compare_all(AT_FDCWD, "gentoo/dev");
+	right[1] = !is_remembered("gentoo/dev");
+	return 0;
+}
+
+static void test_shared_memory(void **state)
+{
+	static char stack[1 << 16] __attribute__((aligned(16)));
+	static bool right[3];
+
+	(void)state;
+	change_to("plain");
+	compare_all(AT_FDCWD, "gentoo/dev");
+	assert_true(is_remembered("gentoo/dev"));
+	int child = clone(in_other_directory, stack + sizeof(stack), CLONE_VM | SIGCHLD, right);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_true(right[0] && right[1]);
+	/* ours is what it was */
+	assert_true(is_remembered("gentoo/dev"));
+	compare_all(AT_FDCWD, "gentoo/dev");
+
+	/* the copy in a fork child is the child's own, once it says so */
+	child = fork();
+	if (child == 0) {
+		memory_own();
+		bool kept = is_remembered("gentoo/dev");
+		change_to("../repos");
+		_exit(kept || is_remembered("gentoo/dev"));
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	change_to("..");
+	assert_int_equal(rmdir("plain/gentoo/dev"), 0);
+	assert_int_equal(rmdir("plain/gentoo"), 0);
+}
+
+/* Last: nothing is remembered afterwards. */
+static void test_memory_off(void **state)
+{
+	(void)state;
+	compare_all(AT_FDCWD, "plain/deep/..");
+	assert_true(is_remembered("plain/deep/.."));
+	compare_all(AT_FDCWD, "/");
+	assert_true(is_remembered("/"));
+	memory_off();
+	memory_forget();
+	assert_false(is_remembered("plain/deep/.."));
+	assert_false(is_remembered("/"));
+	compare_all(AT_FDCWD, "plain/deep/..");
+	compare_all(AT_FDCWD, "repos/gentoo/file");
+	compare_all(AT_FDCWD, location);
+}
+
 static unsigned long random_state;
 
 static unsigned random_below(unsigned bound)
@@ -463,7 +594,7 @@ static void test_random_paths(void **state)
 
 	(void)state;
 	random_state = seed ? strtoul(seed, NULL, 10) : 1;
-	map_forget();
+	memory_forget();
 	for (long i = 0; i < (runs ? atol(runs) : 20000); i++) {
 		char path[PATH_MAX] = "";
 		int dir = AT_FDCWD;
@@ -477,7 +608,12 @@ static void test_random_paths(void **state)
 				strcat(path, "/");
 			strcat(path, names[random_below(sizeof(names) / sizeof(*names))]);
 		}
-		compare(dir, path, random_below(2) ? LEAF_FOLLOW : LEAF_NOFOLLOW);
+		if (random_below(8) == 0) {
+			/* what a call that makes or removes an entry leaves in the memory */
+			MAPPED(m);
+			MAP(m, dir, path, LEAF_NAME);
+		}
+		compare(dir, path, random_below(LEAF_NAME));
 		if (dir != AT_FDCWD)
 			close(dir);
 	}
@@ -496,6 +632,9 @@ int main(void)
 		cmocka_unit_test(test_canonical_text),
 		cmocka_unit_test(test_random_paths),
 		cmocka_unit_test(test_long_paths),
+		cmocka_unit_test(test_working_directory),
+		cmocka_unit_test(test_shared_memory),
+		cmocka_unit_test(test_memory_off),
 	};
 
 	return cmocka_run_group_tests(tests, build, destroy);

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Calls that name no path, after which a path may mean something else: what is remembered of paths must not outlive them (memory.h).
+ *
+ * None of them is refused or changed; each tells the memory what has happened, and keeps errno.
+ */
+#define EXPORT_view EXPORT
+#include <sched.h>
+#include <unistd.h>
+
+#include "preload/wrap.h"
+
+/* --- the working directory --- */
+
+int wrap_fchdir(int fd)
+{
+	memory_cwd_begin();
+	int result = next()->fchdir(fd);
+	memory_cwd_end(result == 0);
+	return result;
+}
+
+/* libc forks inside, and the parent ends there: who comes back is the child, in "/". */
+int wrap_daemon(int keep_directory, int keep_streams)
+{
+	memory_cwd_begin();
+	int result = next()->daemon(keep_directory, keep_streams);
+	if (result == 0)
+		memory_own();
+	memory_cwd_end(result == 0 && !keep_directory);
+	return result;
+}
+
+static pid_t owned(pid_t pid)
+{
+	if (pid == 0)
+		memory_own();
+	return pid;
+}
+
+pid_t wrap_fork(void)
+{
+	return owned(next()->fork());
+}
+
+pid_t wrap___fork(void)
+{
+	return owned(next()->__fork());
+}
+
+/* --- namespaces --- */
+
+/* A thread that has a root and a cwd of its own shares its memory all the same. */
+int wrap_unshare(int flags)
+{
+	int result = next()->unshare(flags);
+
+	if (result == 0 && (flags & (CLONE_FS | CLONE_NEWNS | CLONE_NEWUSER)))
+		memory_off();
+	return result;
+}
+
+int wrap_setns(int fd, int type)
+{
+	int result = next()->setns(fd, type);
+
+	if (result == 0 && (type == 0 || (type & (CLONE_NEWNS | CLONE_NEWUSER))))
+		memory_off();
+	return result;
+}
+
+/* --- children: one that has ended may have moved links (a script that runs ln -s) --- */
+
+static pid_t ended(pid_t pid)
+{
+	if (pid > 0)
+		memory_forget();
+	return pid;
+}
+
+pid_t wrap_wait(int *status)
+{
+	return ended(next()->wait(status));
+}
+
+pid_t wrap___wait(int *status)
+{
+	return ended(next()->__wait(status));
+}
+
+pid_t wrap_waitpid(pid_t pid, int *status, int options)
+{
+	return ended(next()->waitpid(pid, status, options));
+}
+
+pid_t wrap___waitpid(pid_t pid, int *status, int options)
+{
+	return ended(next()->__waitpid(pid, status, options));
+}
+
+pid_t wrap_wait3(int *status, int options, struct rusage *usage)
+{
+	return ended(next()->wait3(status, options, usage));
+}
+
+pid_t wrap_wait4(pid_t pid, int *status, int options, struct rusage *usage)
+{
+	return ended(next()->wait4(pid, status, options, usage));
+}
+
+/* Success without a child is told by si_pid alone (WNOHANG). */
+int wrap_waitid(idtype_t type, id_t id, siginfo_t *info, int options)
+{
+	int result = next()->waitid(type, id, info, options);
+
+	if (result == 0 && (!info || info->si_pid != 0))
+		memory_forget();
+	return result;
+}
+
+int wrap_pclose(FILE *stream)
+{
+	int result = next()->pclose(stream);
+
+	memory_forget();
+	return result;
+}
