@@ -89,6 +89,11 @@ bool statx_same_inode(const struct statx *a, const struct statx *b)
 	return a->stx_ino == b->stx_ino && statx_dev(a) == statx_dev(b);
 }
 
+bool statx_is_directory(const struct statx *st)
+{
+	return S_ISDIR(st->stx_mode);
+}
+
 dev_t statx_dev(const struct statx *st)
 {
 	return makedev(st->stx_dev_major, st->stx_dev_minor);
@@ -295,6 +300,51 @@ int climb_fail(const struct climb *climb, const char *what, const char *name, st
 	return err_errno(err, STATUS_FAILED, climb->root, "%s %s", what, place);
 }
 
+int climb_open_root(int dir, const char *name, struct err *err)
+{
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		err_errno(err, STATUS_FAILED, name, "cannot open this directory");
+	return fd;
+}
+
+int climb_start_pair(struct climb *climb, int a_dir, const char *a, int b_dir, const char *b, struct err *err)
+{
+	climb_start(climb, a);
+	int fd_a = climb_open_root(a_dir, a, err);
+	if (fd_a < 0)
+		return -1;
+	int fd_b = climb_open_root(b_dir, b, err);
+	if (fd_b < 0) {
+		close(fd_a);
+		return -1;
+	}
+	return climb_enter(climb, a, fd_a, fd_b, err);
+}
+
+int climb_enter_pair(struct climb *climb, const char *name, const struct statx *a, const struct statx *b,
+		     struct err *err)
+{
+	int fd_a = climb_open(climb, 0, name, a);
+	int fd_b = fd_a >= 0 ? climb_open(climb, 1, name, b) : -1;
+
+	if (fd_b >= 0)
+		return climb_enter(climb, name, fd_a, fd_b, err);
+	climb_fail(climb, "cannot open", name, err);
+	if (fd_a >= 0)
+		close(fd_a);
+	return -1;
+}
+
+int climb_fail_left(const struct climb *climb, const char *what, struct err *err)
+{
+	if (climb->depth == 0)
+		return climb_fail(climb, what, "", err);
+	const struct level *top = climb_top(climb);
+	return climb_fail(climb, what, top->list.names[top->at - 1], err);
+}
+
 static size_t place_of(const struct inode_table *table, uint64_t dev, uint64_t ino)
 {
 	uint64_t hash = (ino ^ dev << 48) * UINT64_C(0x9e3779b97f4a7c15);
@@ -341,6 +391,17 @@ struct inode_entry *inode_table_add(struct inode_table *table, const struct stat
 		table->used++;
 	}
 	return entry;
+}
+
+bool inode_table_pair(struct inode_table *table, const struct statx *st, const struct statx *partner)
+{
+	struct inode_entry *entry = inode_table_add(table, st);
+
+	if (entry->b == 0) {
+		entry->a = statx_dev(partner);
+		entry->b = partner->stx_ino;
+	}
+	return entry->a == statx_dev(partner) && entry->b == partner->stx_ino;
 }
 
 void inode_table_release(struct inode_table *table)

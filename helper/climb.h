@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * climb.h: go through one directory tree, or through two side by side, by descriptors: what tree.c is built
- * on, and of no use to anybody else.
+ * climb.h: go through one directory tree, or through two side by side, by descriptors: what the tree-*.c are
+ * built on, and of no use to anybody else.
  *
  *     climb_start(&climb, "snapshots/3");
  *     climb_enter(&climb, "3", fd_a, fd_b, err);
@@ -93,9 +93,25 @@ int climb_look_fd(const struct climb *climb, int side, int fd, struct statx *st)
 /* Opens the directory `name` of a side, which must be what `st` says (climb_look). -1 and errno. */
 int climb_open(const struct climb *climb, int side, const char *name, const struct statx *st);
 
+/* Opens the directory dir/name, which is no link, to begin at. */
+int climb_open_root(int dir, const char *name, struct err *err);
+
+/* Starts a climb through two trees side by side. */
+int climb_start_pair(struct climb *climb, int a_dir, const char *a, int b_dir, const char *b,
+		     struct err *err);
+
+/* Opens the directory `name` on both sides and goes in. */
+int climb_enter_pair(struct climb *climb, const char *name, const struct statx *a, const struct statx *b,
+		     struct err *err);
+
+/* climb_fail() for the directory that was left last. */
+int climb_fail_left(const struct climb *climb, const char *what, struct err *err);
+
 /* err_errno() with the place in the tree: "snapshots/3: cannot read profiles/base/make.defaults: ...". A long
  * way is cut at its beginning. */
 int climb_fail(const struct climb *climb, const char *what, const char *name, struct err *err);
+
+bool statx_is_directory(const struct statx *st);
 
 /* Same device and inode number? */
 bool statx_same_inode(const struct statx *a, const struct statx *b);
@@ -118,6 +134,9 @@ struct inode_table {
 
 struct inode_entry *inode_table_find(const struct inode_table *table, const struct statx *st); /* or NULL */
 struct inode_entry *inode_table_add(struct inode_table *table, const struct statx *st); /* or what is there */
+
+/* Notes that `st` belongs to `partner` (a, b: its device and number). False if it belongs to another one already. */
+bool inode_table_pair(struct inode_table *table, const struct statx *st, const struct statx *partner);
 void inode_table_release(struct inode_table *table);
 
 #endif

@@ -32,7 +32,8 @@ helper_libhelper_a_SOURCES = \
 	helper/store.c helper/store.h \
 	helper/text.c helper/text.h \
 	helper/transport/rsync.c helper/transport/transport.c helper/transport/transport.h \
-	helper/tree.c helper/tree.h \
+	helper/tree-copy.c helper/tree-delete.c helper/tree-measure.c helper/tree-same.c helper/tree-share.c \
+	helper/tree.h \
 	helper/trust.c helper/trust.h \
 	helper/walk.c helper/walk.h
 helper_libhelper_a_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS)

@@ -453,3 +453,18 @@ int object_same(const struct object *a, const struct object *b, const struct sta
 		same = same_content(a, b);
 	return same;
 }
+
+int object_same_named(int a_dir, int b_dir, const char *name, const struct statx *a, const struct statx *b)
+{
+	struct object of_a, of_b;
+	int result = -1;
+
+	if (object_open(a_dir, name, a, &of_a) != 0)
+		return -1;
+	if (object_open(b_dir, name, b, &of_b) == 0) {
+		result = object_same(&of_a, &of_b, a);
+		object_close(&of_b);
+	}
+	object_close(&of_a);
+	return result;
+}

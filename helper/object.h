@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * object.h: one object of a tree, whatever its kind: its metadata and content, copied and compared. For
- * tree.c.
+ * the tree-*.c.
  *
  * Regular files and directories are held by ordinary descriptors. Symbolic links, fifos, sockets and device
  * nodes cannot be opened without consequences: they are held by O_PATH descriptors, and their extended
@@ -47,5 +47,8 @@ bool object_same_stat(const struct statx *a, const struct statx *b);
 /* 1 if extended attributes (ACLs among them), and content or target, are the same; 0 if not. For objects whose
  * stat is the same. */
 int object_same(const struct object *a, const struct object *b, const struct statx *st);
+
+/* object_same() for a_dir/name and b_dir/name, which are what `a` and `b` say, and whose stat is the same. */
+int object_same_named(int a_dir, int b_dir, const char *name, const struct statx *a, const struct statx *b);
 
 #endif

@@ -234,11 +234,24 @@ static int link_location(struct session *session, struct err *err)
 	return result < 0 ? -1 : 0;
 }
 
+/* What is to be published shares with latest what is the same; what is the same as a whole needs no sharing. */
+static int compare_and_share(struct session *session, bool *changed, struct err *err)
+{
+	struct store *store = &session->store;
+	int same = 0;
+
+	if (session->latest != 0)
+		same = store->storage->same(store, &session->staging, session->latest, err);
+	*changed = same == 0;
+	if (same != 0 || session->latest == 0)
+		return same < 0 ? -1 : 0;
+	return store->storage->share(store, &session->staging, session->latest, err);
+}
+
 int session_publish(struct session *session, enum occupants_of occupants, uint64_t *number, bool *changed,
 		    struct err *err)
 {
 	struct store *store = &session->store;
-	int same = 0;
 
 	if (staging_check(session, err) != 0 || occupants_wait(session->staging.path, occupants, err) != 0)
 		return -1;
@@ -254,13 +267,9 @@ int session_publish(struct session *session, enum occupants_of occupants, uint64
 	if (session->reserved && reservation_remove(store, err) != 0)
 		return -1;
 	session->reserved = false;
-	if (session->latest != 0)
-		same = store->storage->unchanged(store, &session->staging, session->latest, err);
-	if (same < 0)
-		return -1;
-	*changed = same == 0;
 	*number = session->latest;
-	if (migrate_prepare(store, session->repo, session->location, err) != 0 ||
+	if (compare_and_share(session, changed, err) != 0 ||
+	    migrate_prepare(store, session->repo, session->location, err) != 0 ||
 	    (*changed && publish_staged(session, number, err) != 0) ||
 	    (!*changed && session_drop(session, err) != 0))
 		return -1;

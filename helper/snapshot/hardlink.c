@@ -197,26 +197,55 @@ static int hardlink_find(struct store *store, const char *id, struct staging *st
 	return 0;
 }
 
-static int hardlink_unchanged(struct store *store, const struct staging *staging, uint64_t number,
-			      struct err *err)
+/* staging/ and snapshots/, for what works on both. */
+struct sides {
+	int staging, snapshots;
+};
+
+static int sides_open(const struct store *store, struct sides *sides, struct err *err)
+{
+	sides->staging = open_below(store, STORE_STAGING, err);
+	if (sides->staging < 0)
+		return -1;
+	sides->snapshots = open_below(store, STORE_SNAPSHOTS, err);
+	if (sides->snapshots >= 0)
+		return 0;
+	close(sides->staging);
+	return -1;
+}
+
+static void sides_close(const struct sides *sides)
+{
+	close(sides->staging);
+	close(sides->snapshots);
+}
+
+static int hardlink_same(struct store *store, const struct staging *staging, uint64_t number, struct err *err)
 {
 	char name[SNAPSHOT_NUMBER_ROOM];
-	int dir = open_below(store, STORE_STAGING, err);
-	int snapshots = dir >= 0 ? open_below(store, STORE_SNAPSHOTS, err) : -1;
-	int result = -1;
+	struct sides sides;
 
+	if (sides_open(store, &sides, err) != 0)
+		return -1;
 	snapshot_number_format(number, name);
-	if (snapshots >= 0) {
-		char *spare = alloc_printf("%s" SPARE_SUFFIX, staging->id);
+	int result = tree_same(sides.staging, staging->id, sides.snapshots, name, err);
+	sides_close(&sides);
+	return result;
+}
 
-		result = tree_share(dir, staging->id, snapshots, name, spare, err);
-		if (result == 0)
-			result = tree_same(dir, staging->id, snapshots, name, err);
-		free(spare);
-		close(snapshots);
-	}
-	if (dir >= 0)
-		close(dir);
+static int hardlink_share(struct store *store, const struct staging *staging, uint64_t number,
+			  struct err *err)
+{
+	char name[SNAPSHOT_NUMBER_ROOM];
+	struct sides sides;
+
+	if (sides_open(store, &sides, err) != 0)
+		return -1;
+	snapshot_number_format(number, name);
+	char *spare = alloc_printf("%s" SPARE_SUFFIX, staging->id);
+	int result = tree_share(sides.staging, staging->id, sides.snapshots, name, spare, err);
+	free(spare);
+	sides_close(&sides);
 	return result;
 }
 
@@ -240,20 +269,15 @@ static int hardlink_publish(struct store *store, const struct staging *staging, 
 			    struct err *err)
 {
 	char name[SNAPSHOT_NUMBER_ROOM];
-	int dir = open_below(store, STORE_STAGING, err);
-	int snapshots = dir >= 0 ? open_below(store, STORE_SNAPSHOTS, err) : -1;
-	int result = -1;
+	struct sides sides;
 
+	if (sides_open(store, &sides, err) != 0)
+		return -1;
 	snapshot_number_format(number, name);
-	if (snapshots >= 0) {
-		result = renameat2(dir, staging->id, snapshots, name, RENAME_NOREPLACE);
-		if (result != 0)
-			err_errno(err, STATUS_FAILED, staging->path, "cannot become " STORE_SNAPSHOTS "/%s",
-				  name);
-		close(snapshots);
-	}
-	if (dir >= 0)
-		close(dir);
+	int result = renameat2(sides.staging, staging->id, sides.snapshots, name, RENAME_NOREPLACE);
+	if (result != 0)
+		err_errno(err, STATUS_FAILED, staging->path, "cannot become " STORE_SNAPSHOTS "/%s", name);
+	sides_close(&sides);
 	return result;
 }
 
@@ -309,7 +333,8 @@ const struct storage storage_hardlink = {
 	.name = "hardlink",
 	.stage = hardlink_stage,
 	.find = hardlink_find,
-	.unchanged = hardlink_unchanged,
+	.same = hardlink_same,
+	.share = hardlink_share,
 	.settle = hardlink_settle,
 	.publish = hardlink_publish,
 	.discard = hardlink_discard,

@@ -47,11 +47,16 @@ struct storage {
 
 	/*
 	 * Is the staged tree the same as snapshot `number`: names, contents, modes, owners, times, links? 1,
-	 * 0 or -1. Files that are the same may become shared with the snapshot on the way (never the other
-	 * way round: the snapshot is not touched).
+	 * 0 or -1. Ends at the first difference, and changes neither.
 	 */
-	int (*unchanged)(struct store *store, const struct staging *staging, uint64_t number,
-			 struct err *err);
+	int (*same)(struct store *store, const struct staging *staging, uint64_t number, struct err *err);
+
+	/*
+	 * Lets the staged tree share with snapshot `number` what is the same in both, for a tree that is to be
+	 * published. The staged tree stays what it is, and the snapshot is not touched. From here on nobody else may
+	 * write to the staged tree.
+	 */
+	int (*share)(struct store *store, const struct staging *staging, uint64_t number, struct err *err);
 
 	/* The staged tree, whole, is on disk. */
 	int (*settle)(struct store *store, const struct staging *staging, struct err *err);
