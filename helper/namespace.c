@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,9 +22,15 @@
 
 /* ---- the namespace ---- */
 
+/* Not libc's answer: fakeroot's would be 0, and the kernel does not believe it. */
+static unsigned real_id(long number)
+{
+	return (unsigned)syscall(number);
+}
+
 bool namespace_is_users(void)
 {
-	return geteuid() != 0;
+	return real_id(SYS_geteuid) != 0;
 }
 
 /*
@@ -111,7 +118,7 @@ static int map_id(const char *path, unsigned id)
 /* user_namespaces(7): who may not set groups may map his own. */
 static int enter_mount_namespace(const char *store, struct err *err)
 {
-	const unsigned user = geteuid(), group = getegid();
+	const unsigned user = real_id(SYS_geteuid), group = real_id(SYS_getegid);
 
 	if (unshare(CLONE_NEWNS) != 0) {
 		if (separate() != 0)
@@ -155,7 +162,7 @@ static int check_owners(const struct pin *pins, size_t count, struct err *err)
 	for (size_t i = 0; i < count; i++) {
 		if (lstat(pins[i].snapshot, &st) != 0)
 			return err_errno(err, STATUS_FAILED, pins[i].snapshot, "cannot be looked up");
-		if (namespace_is_users() && st.st_uid != geteuid())
+		if (namespace_is_users() && st.st_uid != real_id(SYS_geteuid))
 			return err_fail(
 				err, STATUS_FAILED, "--writable",
 				"%s belongs to somebody else: only root can have a writable view of it",

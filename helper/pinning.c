@@ -70,7 +70,7 @@ static int look_up(struct pinning_request *request, const struct repos *repos, s
 /* Every request gets its location; where there was none, the configuration makes them. */
 static int resolve(struct pinning *pinning, struct err *err)
 {
-	const bool all = pinning->request_count == 0;
+	const bool all = pinning->request_count == 0 && !pinning->outer_only;
 	bool needed = all;
 	struct repos repos;
 	int result = 0;

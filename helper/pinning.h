@@ -23,6 +23,7 @@ struct pinning_request;
 struct pinning {
 	const char *outer; /* RCU_EXEC_PINS that we were started under, or NULL */
 	bool fresh;        /* what is asked for is pinned anew though an outer pin has it */
+	bool outer_only;   /* nothing but the outer pins; no configuration is read */
 
 	struct pinning_request *requests;
 	size_t request_count;

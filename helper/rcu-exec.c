@@ -12,6 +12,10 @@
  * pid, and we execute EXE again with its own arguments and what the configuration says pinned. That program
  * did not ask for us, so where nothing can be pinned it runs as it would have, with RCU_EXEC_PINS set and
  * empty: decided, nothing is pinned.
+ *
+ * `rcu-exec --enter EXE -- ARGV0 ARG...` is how a pinned program executes one that does not load the shim
+ * (preload/launch.h): we enter a namespace with the pins that we were started under, and execute EXE there. Where that
+ * is not allowed EXE runs as it would have; only --strict says a word.
  */
 #include "config.h"
 
@@ -53,6 +57,7 @@ struct launch {
 	struct aside aside;
 	const char *shim;
 	const char *reexec; /* EXE */
+	bool enter;         /* EXE was handed to us because it does not load the shim */
 	enum via via;
 	bool writable, strict, print, help, version;
 	bool in_namespace; /* it has been entered */
@@ -108,6 +113,16 @@ static int take_reexec(void *target, const char *value, struct err *err)
 		((struct launch *)target)->member = true;                        \
 		return 0;                                                        \
 	}
+
+static int take_enter(void *target, const char *value, struct err *err)
+{
+	(void)err;
+	((struct launch *)target)->reexec = value;
+	((struct launch *)target)->enter = true;
+	((struct launch *)target)->pinning.outer_only = true;
+	return 0;
+}
+
 TAKE_FLAG(fresh, pinning.fresh)
 TAKE_FLAG(writable, writable)
 TAKE_FLAG(strict, strict)
@@ -127,6 +142,7 @@ static const struct option_rule rules[] = {
 	{ "strict", 0, NULL, "fail with 125 rather than run what cannot be pinned", take_strict },
 	{ "print", 'p', NULL, "print location, tab and snapshot of each pin, and exit", take_print },
 	{ "reexec", 0, "EXE", NULL, take_reexec },
+	{ "enter", 0, "EXE", NULL, take_enter },
 	{ "help", 'h', NULL, "show this", take_help },
 	{ "version", 'V', NULL, "show the version", take_version },
 	{ .name = NULL },
@@ -181,6 +197,8 @@ static int check_held(const struct launch *launch, struct err *err)
 		if (launch->strict)
 			return err_fail(err, STATUS_CANNOT_PIN, pin->location,
 					"the pin cannot be held against reclaim: %s", pin->snapshot);
+		if (launch->enter)
+			continue;
 		warn(pin->location, "the pin is not held against reclaim: the store has no pin file for it");
 	}
 	return 0;
@@ -191,7 +209,8 @@ static int report_unpinned(const struct launch *launch, const char *file, const 
 {
 	if (launch->strict || launch->writable)
 		return err_fail(err, STATUS_CANNOT_PIN, file, "%s: it cannot be pinned", why);
-	warn(file, "%s: it runs unpinned", why);
+	if (!launch->enter)
+		warn(file, "%s: it runs unpinned", why);
 	return 0;
 }
 
@@ -225,13 +244,14 @@ static int choose_way(struct launch *launch, const char *file, struct err *err)
 		return report_unpinned(launch, file, why, err);
 	if (asked)
 		return enter_namespace(launch, err);
-	if (loads == LOADABLE_YES)
+	/* The shim has judged what it hands to us: as another user it could look closer. */
+	if (loads == LOADABLE_YES && !launch->enter)
 		return 0;
 	if (launch->via == VIA_PRELOAD)
 		return report_unpinned(launch, file, why, err);
 	if (namespace_allowed(&not_allowed) == 0)
 		return enter_namespace(launch, err);
-	char *both = alloc_printf("%s, and %s", why, not_allowed.text);
+	char *both = alloc_printf("%s, and %s", why ? why : "does not load the shim", not_allowed.text);
 	int result = report_unpinned(launch, file, both, err);
 	free(both);
 	return result;
@@ -323,6 +343,23 @@ static void preload_shim(const struct launch *launch)
 	free(longer);
 }
 
+/*
+ * Programs deeper in the tree that do not load the shim come back to us for a namespace, unless none is
+ * wanted. Under --strict none is to be tried where it would be refused: the exec has to fail, and not the program.
+ */
+static void choose_launcher(const struct launch *launch)
+{
+	const char *launcher = getenv(ENV_LAUNCHER);
+	struct err ignored = ERR_NONE;
+
+	if (launch->in_namespace || launch->pinning.count == 0)
+		return;
+	if (launch->via == VIA_PRELOAD || (launch->strict && namespace_allowed(&ignored) != 0))
+		setenv(ENV_LAUNCHER, "", 1);
+	else if (launcher && !*launcher && !launch->reexec)
+		unsetenv(ENV_LAUNCHER);
+}
+
 /* Returns only if it failed. */
 static int become_command(struct launch *launch, struct err *err)
 {
@@ -334,6 +371,7 @@ static int become_command(struct launch *launch, struct err *err)
 		preload_shim(launch);
 	if (launch->strict)
 		setenv(ENV_STRICT, "1", 1);
+	choose_launcher(launch);
 	if (launch->reexec)
 		execv(file, launch->command);
 	else
@@ -355,7 +393,7 @@ static int take_pins(struct launch *launch, struct err *err)
 		return 0;
 	if (!launch->reexec || launch->strict)
 		return -1;
-	if (!nothing)
+	if (!nothing && !launch->enter)
 		warn(launch->command[0], "runs unpinned: %s", err->text);
 	err_clear(err);
 	pinning_release(&launch->pinning);

@@ -11,6 +11,7 @@
 
 #include "core/sys.h"
 #include "preload/exec_env.h"
+#include "preload/launch.h"
 #include "preload/script.h"
 #include "preload/wrap.h"
 
@@ -35,6 +36,14 @@
 			(array)[i_] = va_arg(arguments, char *);                \
 	} while (0)
 
+static int launch(const char *path, char *const argv[], const struct exec_env *e)
+{
+	char **longer = __builtin_alloca(launcher_room(argv));
+
+	launcher_arguments(LAUNCHER_ENTER, path, argv, longer);
+	return next()->execve(launcher_path(), longer, e->envp);
+}
+
 /* `depth`: how many scripts have led here. */
 static int attempt_as(const char *path, char *const argv[], const struct exec_env *e, unsigned depth)
 {
@@ -42,8 +51,14 @@ static int attempt_as(const char *path, char *const argv[], const struct exec_en
 
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	if (!exec_pinnable(e, AT_FDCWD, m.path, 0))
+	switch (exec_way(e, AT_FDCWD, m.path, 0)) {
+	case EXEC_REFUSED:
 		return fail(EPERM);
+	case EXEC_LAUNCHED:
+		return launch(m.path, argv, e);
+	case EXEC_DIRECT:
+		break;
+	}
 	if (!shim_active() || depth == SCRIPTS_MAX || !script_read(&script, m.path))
 		return next()->execve(m.path, argv, e->envp);
 	char **longer = __builtin_alloca(script_arguments_room(argv));
@@ -99,7 +114,7 @@ int wrap_execle(const char *path, const char *argument, ...)
 int wrap_fexecve(int fd, char *const argv[], char *const envp[])
 {
 	EXEC_ENV(e, envp);
-	if (!exec_pinnable(&e, fd, "", AT_EMPTY_PATH))
+	if (exec_way(&e, fd, "", AT_EMPTY_PATH) == EXEC_REFUSED)
 		return fail(EPERM);
 	return next()->fexecve(fd, argv, e.envp);
 }
@@ -109,8 +124,11 @@ int wrap_execveat(int dir, const char *path, char *const argv[], char *const env
 	EXEC_ENV(e, envp);
 	MAPPED(m);
 	MAP(m, dir, path, flags & AT_SYMLINK_NOFOLLOW ? LEAF_NOFOLLOW : LEAF_FOLLOW);
-	if (!exec_pinnable(&e, m.dir, m.path, flags))
+	const enum exec_way way = exec_way(&e, m.dir, m.path, flags);
+	if (way == EXEC_REFUSED)
 		return fail(EPERM);
+	if (way == EXEC_LAUNCHED && !(flags & AT_SYMLINK_NOFOLLOW))
+		return launch(m.path, argv, &e);
 	return next()->execveat(m.dir, m.path, argv, e.envp, flags);
 }
 
@@ -256,6 +274,14 @@ struct spawn {
 	unsigned scripts; /* how many have led here */
 };
 
+static int spawn_launched(const struct spawn *s, const char *program, const struct exec_env *e)
+{
+	char **longer = __builtin_alloca(launcher_room(s->argv));
+
+	launcher_arguments(LAUNCHER_ENTER, program, s->argv, longer);
+	return s->by_path(s->pid, launcher_path(), s->actions, s->attributes, longer, e->envp);
+}
+
 /*
  * The child looks the path up after its file actions, which may have changed its directory: what is relative
  * then is not ours to map. An action that closes our descriptors (closefrom) leaves the new program to take
@@ -279,8 +305,14 @@ static int spawn_path(const struct spawn *s, const char *path)
 		return spawn_path(&interpreter, script.interpreter);
 	}
 	EXEC_ENV(e, s->envp);
-	if (!exec_pinnable(&e, AT_FDCWD, program, 0))
+	switch (exec_way(&e, AT_FDCWD, program, 0)) {
+	case EXEC_REFUSED:
 		return EPERM;
+	case EXEC_LAUNCHED:
+		return spawn_launched(s, program, &e);
+	case EXEC_DIRECT:
+		break;
+	}
 	return s->by_path(s->pid, program, s->actions, s->attributes, s->argv, e.envp);
 }
 
@@ -314,8 +346,11 @@ static int spawn_name(const struct spawn *s, const char *file)
 	if (found && moved)
 		return spawn_path(s, candidate);
 	EXEC_ENV(e, s->envp);
-	if (found && !exec_pinnable(&e, AT_FDCWD, candidate, 0))
+	const enum exec_way way = found ? exec_way(&e, AT_FDCWD, candidate, 0) : EXEC_DIRECT;
+	if (way == EXEC_REFUSED)
 		return EPERM;
+	if (way == EXEC_LAUNCHED)
+		return spawn_launched(s, candidate, &e);
 	return s->by_name(s->pid, file, s->actions, s->attributes, s->argv, e.envp);
 }
 

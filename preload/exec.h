@@ -11,7 +11,7 @@
  * Begins the program anew through rcu-exec, which pins what the configuration says: for LD_PRELOAD without
  * the launcher. Returns only if that is not possible; the program then runs unpinned.
  */
-void exec_through_launcher(int argc, char **argv, char **envp);
+void exec_through_launcher(char **argv, char **envp);
 
 /*
  * Closes what has come over an exec without being named to us: another thread was between exec_pins_take()

@@ -21,11 +21,12 @@ enum {
 	VAR_PINS,
 	VAR_FDS,
 	VAR_STRICT,
+	VAR_LAUNCHER,
 	VAR_PRELOAD,
 	VARS
 };
 
-static const char *const var_names[VARS] = { ENV_PINS, ENV_FDS, ENV_STRICT, name_preload };
+static const char *const var_names[VARS] = { ENV_PINS, ENV_FDS, ENV_STRICT, ENV_LAUNCHER, name_preload };
 
 /* The value if `entry` is NAME=VALUE. */
 static const char *value_of(const char *entry, const char *name)
@@ -158,6 +159,7 @@ void exec_env_take(struct exec_env *e, char *const envp[])
 	e->room += sizeof(ENV_PINS "=") + strlen(shim.pins_text);
 	e->room += sizeof(ENV_FDS "=") + e->pins.count * HANDOVER_ROOM;
 	e->room += sizeof(ENV_STRICT "=1");
+	e->room += sizeof(ENV_LAUNCHER "=") + (shim.launcher ? strlen(shim.launcher) : 0);
 	if (shim.self)
 		e->room += sizeof(name_preload) + preload_list_room(e->preload, shim.self);
 }
@@ -208,6 +210,9 @@ static void write_vars(const struct exec_env *e, char *to, char *vars[VARS])
 	vars[VAR_STRICT] = shim.strict ? to : NULL;
 	if (shim.strict)
 		to = add(to, ENV_STRICT "=1") + 1;
+	vars[VAR_LAUNCHER] = shim.launcher ? to : NULL;
+	if (shim.launcher)
+		to = add(add(to, ENV_LAUNCHER "="), shim.launcher) + 1;
 	vars[VAR_PRELOAD] = shim.self ? write_preload(e, to) : NULL;
 }
 
@@ -230,7 +235,8 @@ void exec_env_write(struct exec_env *e, char *room)
 	write_vars(e, room + (e->entries + VARS + 1) * sizeof(char *), vars);
 	for (size_t i = 0; i < e->entries; i++) {
 		int var = var_of(e->envp[i]);
-		bool other = var == VARS || (var == VAR_PRELOAD && !shim.self);
+		bool other = var == VARS || (var == VAR_PRELOAD && !shim.self) ||
+			     (var == VAR_LAUNCHER && !shim.launcher);
 
 		if (other) {
 			*to++ = e->envp[i];
@@ -305,6 +311,7 @@ static bool environ_is_whole(void)
 
 	return is_equal(value_in(environ, ENV_PINS), shim.pins_text) &&
 	       (!shim.strict || is_equal(strict, "1")) &&
+	       (!shim.launcher || is_equal(value_in(environ, ENV_LAUNCHER), shim.launcher)) &&
 	       (!shim.self || preload_list_has(value_in(environ, name_preload), shim.self));
 }
 
@@ -315,6 +322,7 @@ size_t exec_shell_room(const char *command)
 	size_t room = sizeof(shell_export) + sizeof(shell_exec) + sizeof(shell_name) + quoted_length(command);
 	room += sizeof(ENV_PINS "= ") + quoted_length(shim.pins_text);
 	room += sizeof(ENV_STRICT "=1 ");
+	room += sizeof(ENV_LAUNCHER "= ") + (shim.launcher ? quoted_length(shim.launcher) : 0);
 	if (shim.self) {
 		const char *preload = value_in(environ, name_preload);
 
@@ -329,6 +337,8 @@ void exec_shell_write(char *to, const char *command)
 	to = add_quoted(add(add(to, shell_export), ENV_PINS "="), shim.pins_text);
 	if (shim.strict)
 		to = add(to, " " ENV_STRICT "=1");
+	if (shim.launcher)
+		to = add_quoted(add(to, " " ENV_LAUNCHER "="), shim.launcher);
 	if (shim.self) {
 		const char *preload = value_in(environ, name_preload);
 		char *list = __builtin_alloca(preload_list_room(preload, shim.self));

@@ -68,15 +68,22 @@ void exec_env_drop(struct exec_env *e);
 size_t exec_shell_room(const char *command);
 void exec_shell_write(char *to, const char *command);
 
+enum exec_way {
+	EXEC_DIRECT, /* as it was asked for: it loads the shim, or fails by itself, or there is nothing better */
+	EXEC_LAUNCHED, /* through rcu-exec, for a namespace (launch.h) */
+	EXEC_REFUSED,  /* --strict: EPERM */
+};
+
 /*
- * False where, under --strict, the file would run without a pin that this process holds (no descriptor for it, exec_pins_take()), or without
- * the shim: that is not to be found, or the file is static, for another loader, set-id or
- * with capabilities, not readable; of a script, its interpreter. True where execve(2) fails by itself.
+ * How is this file to be executed? It is launched if it would not load the shim: static, for another loader, not readable;
+ * of a script, its interpreter. Set-id and file-capability programs too, but only for root: others would lose in their
+ * user namespace what they gain. Under --strict it is refused where it can be neither; without the
+ * shim, if that is not to be found; and without a pin that this process holds (no descriptor for it, exec_pins_take()).
  * `flags`: those of execveat(2).
  */
-bool exec_pinnable(const struct exec_env *e, int dir, const char *path, int flags);
+enum exec_way exec_way(const struct exec_env *e, int dir, const char *path, int flags);
 
-/* The same for the shell of system(3) and popen(3), which takes the pins by their numbers alone. */
+/* False where --strict refuses the shell of system(3) and popen(3), which takes the pins by their numbers alone. */
 bool exec_shell_pinnable(const struct exec_pins *pins);
 
 #endif

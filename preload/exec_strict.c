@@ -7,6 +7,7 @@
 #include "core/names.h"
 #include "core/sys.h"
 #include "preload/exec_env.h"
+#include "preload/launch.h"
 #include "preload/script.h"
 
 static const char capability[] = "security.capability";
@@ -47,47 +48,66 @@ static int open_program(int dir, const char *path, int flags)
 	return sys_openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 
-/* ELF_LOADS and ELF_UNKNOWN: let execve(2) try. `bytes` has ELF_KIND_ROOM, *length are set. */
-static enum elf_kind program_kind(int dir, const char *path, int flags, char *bytes, size_t *length)
+enum loads {
+	LOADS, /* or execve(2) shall say what is wrong */
+	LOADS_NOT,
+	LOADS_GAINS, /* nor would it in a user namespace be what it is outside */
+};
+
+static enum loads gains(void)
+{
+	return sys_call(SYS_geteuid, 0, 0, 0, 0, 0, 0) == 0 ? LOADS_NOT : LOADS_GAINS;
+}
+
+/* LOADS with *script: its interpreter decides. `bytes` has ELF_KIND_ROOM, *length are set then. */
+static enum loads program_loads(int dir, const char *path, int flags, char *bytes, size_t *length,
+				bool *script)
 {
 	struct stat st;
 
+	*script = false;
 	if (sys_fstatat(dir, path, &st, flags & (AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0 ||
 	    !S_ISREG(st.st_mode))
-		return ELF_UNKNOWN;
+		return LOADS;
 	if (changes_id(&st))
-		return ELF_STATIC;
+		return gains();
 	int fd = open_program(dir, path, flags);
 	if (fd < 0)
-		return sys_faccessat(dir, path, X_OK) == 0 ? ELF_STATIC : ELF_UNKNOWN;
-	ssize_t count = adds_capabilities(fd) ? -1 : sys_read(fd, bytes, ELF_KIND_ROOM);
+		return sys_faccessat(dir, path, X_OK) == 0 ? LOADS_NOT : LOADS;
+	const bool capable = adds_capabilities(fd);
+	ssize_t count = sys_read(fd, bytes, ELF_KIND_ROOM);
 	sys_close(fd);
+	if (capable)
+		return gains();
 	if (count < 0)
-		return ELF_STATIC;
+		return LOADS_NOT;
 	*length = (size_t)count;
-	return elf_kind(bytes, *length);
+	const enum elf_kind kind = elf_kind(bytes, *length);
+	*script = kind == ELF_SCRIPT;
+	return kind == ELF_STATIC || kind == ELF_FOREIGN ? LOADS_NOT : LOADS;
 }
 
-/* Apart, so that only --strict pays for the stack. */
-__attribute__((noinline)) static bool loads_shim(int dir, const char *path, int flags)
+/* Apart, so that the stack is given back before the exec. */
+__attribute__((noinline)) static enum loads loads_shim(int dir, const char *path, int flags)
 {
 	char bytes[ELF_KIND_ROOM + 1];
 	size_t length;
+	bool script;
 
 	for (int depth = 0; depth <= SCRIPTS_MAX; depth++) {
-		enum elf_kind kind = program_kind(dir, path, flags, bytes, &length);
+		enum loads loads = program_loads(dir, path, flags, bytes, &length, &script);
 
-		if (kind != ELF_SCRIPT)
-			return kind == ELF_LOADS || kind == ELF_UNKNOWN;
+		if (!script)
+			return loads;
 		const char *interpreter = elf_script_interpreter(bytes, length, &length);
 		if (length == 0)
-			return true;
+			return LOADS;
 		bytes[(size_t)(interpreter - bytes) + length] = '\0';
 		dir = AT_FDCWD;
 		path = interpreter;
 		flags = 0;
 	}
-	return true;
+	return LOADS;
 }
 
 /* Every pin is handed on, and was held to begin with. */
@@ -99,11 +119,30 @@ static bool is_whole(const struct exec_pins *pins)
 	return true;
 }
 
-bool exec_pinnable(const struct exec_env *e, int dir, const char *path, int flags)
+/*
+ * Can rcu-exec be told this program, as it is asked for, by a path? Not by a descriptor: that may be closed by its
+ * exec. What cannot be executed shall fail in the caller.
+ */
+static bool is_launchable(int dir, const char *path)
 {
-	if (!shim_active() || !shim.strict || !path)
-		return true;
-	return is_whole(&e->pins) && e->loads && loads_shim(dir, path, flags);
+	const char *launcher = launcher_path();
+
+	return launcher && (dir == AT_FDCWD || path[0] == '/') && sys_faccessat(dir, path, X_OK) == 0 &&
+	       sys_faccessat(AT_FDCWD, launcher, X_OK) == 0;
+}
+
+enum exec_way exec_way(const struct exec_env *e, int dir, const char *path, int flags)
+{
+	if (!shim_active() || !path || (!shim.strict && !launcher_path()))
+		return EXEC_DIRECT;
+	if (shim.strict && !is_whole(&e->pins))
+		return EXEC_REFUSED;
+	const enum loads loads = loads_shim(dir, path, flags);
+	if (loads == LOADS && (e->loads || !shim.strict))
+		return EXEC_DIRECT;
+	if (loads == LOADS_NOT && is_launchable(dir, path))
+		return EXEC_LAUNCHED;
+	return shim.strict ? EXEC_REFUSED : EXEC_DIRECT;
 }
 
 bool exec_shell_pinnable(const struct exec_pins *pins)

@@ -7,11 +7,12 @@
 #include "core/names.h"
 #include "core/sys.h"
 #include "preload/exec.h"
+#include "preload/launch.h"
 
 #define TEXT_ROOM 256
 #define TEXT_MAX 4096
 
-static const char launcher_variable[] = "RCU_EXEC_LAUNCHER=";
+static const char launcher_variable[] = ENV_LAUNCHER "=";
 static const char own_program[] = "/proc/self/exe";
 
 /*
@@ -50,23 +51,51 @@ static bool is_running(const char *program)
 	       running.st_ino == named.st_ino;
 }
 
-static void launch(const char *program, int argc, char **argv, char **envp)
+/* The program's name, an option, the program, -- and the end. */
+#define LAUNCHER_WORDS 5
+
+const char *launcher_path(void)
+{
+	if (!shim.launcher)
+		return LAUNCHER_PATH;
+	return shim.launcher[0] ? shim.launcher : NULL;
+}
+
+size_t launcher_room(char *const argv[])
+{
+	size_t count = LAUNCHER_WORDS + 1;
+
+	while (argv && *argv++)
+		count++;
+	return count * sizeof(char *);
+}
+
+void launcher_arguments(const char *option, const char *program, char *const argv[], char **to)
+{
+	const char *const words[] = { "rcu-exec", option, program, "--" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		*to++ = (char *)(uintptr_t)words[i];
+	/* As the kernel: a program has an argv[0]. */
+	if (!argv || !*argv)
+		*to++ = (char *)(uintptr_t) "";
+	while (argv && *argv)
+		*to++ = *argv++;
+	*to = NULL;
+}
+
+static void launch(const char *program, char **argv, char **envp)
 {
 	const size_t prefix = sizeof(launcher_variable) - 1;
 	const char *launcher = LAUNCHER_PATH;
-	size_t entries = 0, count = 0;
+	size_t entries = 0;
 
 	for (; envp[entries]; entries++)
+		/* Set and empty is for programs that have pins. */
 		if (strlen(envp[entries]) > prefix && memcmp(envp[entries], launcher_variable, prefix) == 0)
 			launcher = envp[entries] + prefix;
-	const char **arguments = __builtin_alloca(((size_t)argc + 5) * sizeof(*arguments));
-	arguments[count++] = "rcu-exec";
-	arguments[count++] = "--reexec";
-	arguments[count++] = program;
-	arguments[count++] = "--";
-	for (int i = 0; i < argc; i++)
-		arguments[count++] = argv[i];
-	arguments[count] = NULL;
+	char **arguments = __builtin_alloca(launcher_room(argv));
+	launcher_arguments(LAUNCHER_REEXEC, program, argv, arguments);
 	/* Set though empty: the shim in the launcher shall not come here again. */
 	const char **environment = __builtin_alloca((entries + 2) * sizeof(*environment));
 	memcpy(environment, envp, entries * sizeof(*environment));
@@ -75,7 +104,7 @@ static void launch(const char *program, int argc, char **argv, char **envp)
 	sys_call(SYS_execve, (long)launcher, (long)arguments, (long)environment, 0, 0, 0);
 }
 
-void exec_through_launcher(int argc, char **argv, char **envp)
+void exec_through_launcher(char **argv, char **envp)
 {
 	char *program;
 	ssize_t length;
@@ -92,5 +121,5 @@ void exec_through_launcher(int argc, char **argv, char **envp)
 		return;
 	program[length] = '\0';
 	if (!is_ours(program) && is_running(program))
-		launch(program, argc, argv, envp);
+		launch(program, argv, envp);
 }

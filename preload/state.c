@@ -224,24 +224,27 @@ static char **initial_stack(int *argc, char ***argv)
 	return &environ ? environ : NULL;
 }
 
-static void read_environment(int argc, char **argv, char **envp)
+static void read_environment(char **argv, char **envp)
 {
 	struct arena arena;
 	const char *pins = environment_get(envp, ENV_PINS);
 	const char *preload = environment_get(envp, "LD_PRELOAD");
 	const char *strict = environment_get(envp, ENV_STRICT);
+	const char *launcher = environment_get(envp, ENV_LAUNCHER);
 
 	if (!arena_init(&arena,
-			4 * (pins ? strlen(pins) : 0) + (preload ? strlen(preload) : 0) + ARENA_SLACK))
+			4 * (pins ? strlen(pins) : 0) + (preload ? strlen(preload) : 0) +
+				(launcher ? strlen(launcher) + 1 : 0) + ARENA_SLACK))
 		return;
 	shim.self = find_self(&arena, preload);
 	if (!pins) {
 		if (shim.self && argv)
-			exec_through_launcher(argc, argv, envp);
+			exec_through_launcher(argv, envp);
 		return;
 	}
 	shim.pins_text = arena_text(&arena, pins, strlen(pins), "");
 	shim.strict = strict && strict[0] == '1';
+	shim.launcher = launcher ? arena_text(&arena, launcher, strlen(launcher), "") : NULL;
 	if (shim.pins_text)
 		add_pins(&arena, environment_get(envp, ENV_FDS));
 }
@@ -264,7 +267,7 @@ void shim_start(void)
 		shim.hash_key = (uintptr_t)envp;
 		if (random) /* anywhere on the stack: not aligned */
 			memcpy(&shim.hash_key, random, sizeof(shim.hash_key));
-		read_environment(argc, argv, envp);
+		read_environment(argv, envp);
 		memory_start();
 	}
 	__atomic_store_n(&shim_started, 1, __ATOMIC_RELEASE);

@@ -46,6 +46,7 @@ struct shim_pin {
 struct shim {
 	unsigned count;        /* pins; 0: every call goes straight to the next definition */
 	bool strict;           /* an exec that cannot be pinned fails with EPERM */
+	const char *launcher;  /* RCU_EXEC_LAUNCHER as it was at start; NULL if it was not set */
 	const char *pins_text; /* RCU_EXEC_PINS as it was at start; NULL if it was not set */
 	const char *self;  /* our own entry of LD_PRELOAD, to be put back; NULL if we were not loaded by it */
 	size_t longest;    /* of the pins' texts: for sizes of rooms */

@@ -6,6 +6,7 @@ cli_tests = \
 	tests/cli/commit.bats \
 	tests/cli/config.bats \
 	tests/cli/gc.bats \
+	tests/cli/kinds.bats \
 	tests/cli/list.bats \
 	tests/cli/lock.bats \
 	tests/cli/namespace.bats \

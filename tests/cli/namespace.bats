@@ -24,6 +24,12 @@ skip_unless_users() {
 	unprivileged unshare -U true 2>/dev/null || skip "this machine has no user namespaces for everybody"
 }
 
+# As root of a user namespace that may have no further ones, without capabilities; fails where that cannot be had
+not_allowed() {
+	unprivileged unshare -r sh -c 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"' sh \
+		setpriv --bounding-set -all --inh-caps -all -- "$@"
+}
+
 publish() {
 	make_version "$SOURCE" "$1"
 	repo sync --quiet --type rsync --uri "$SOURCE"
@@ -199,6 +205,76 @@ taken() { gc && [ ! -e "$STORE/snapshots/$1" ]; }
 	[[ $stderr == *"static program"*unpinned* ]]
 }
 
+# What the shim hands to rcu-exec, as COMMAND of bash: deeper [RCU-EXEC OPTION...] COMMAND
+deeper() {
+	local command=${!#}
+	RCU_EXEC_LAUNCHER=${LAUNCHER-$RCU_EXEC} rcu_exec -l "$LOCATION" -s 1 "${@:1:$#-1}" -- bash -c "$command" bash "$LOCATION"
+}
+
+@test "auto, deeper: every way to execute a static program" {
+	sync_version A
+	publish B
+	[ "$(deeper 'busybox cat "$1/version"; :')" = A ]
+	[ "$(deeper 'exec -a cat busybox "$1/version"')" = A ]
+	[ "$(deeper 'env -i "$(command -v busybox)" cat "$1/version"')" = A ]
+	[ "$(deeper 'cd "$1/profiles" && busybox cat ../version && busybox pwd -P' | tr '\n' ' ')" = \
+		"A $STORE/snapshots/1/profiles " ]
+	deeper '/usr/bin/python3 -c "
+import os, subprocess, sys
+file = sys.argv[1] + \"/version\"
+def wait(pid): assert os.waitpid(pid, 0)[1] == 0
+sys.stdout.flush()
+wait(os.posix_spawn(\"$(command -v busybox)\", [\"cat\", file], {}))
+wait(os.posix_spawnp(\"busybox\", [\"busybox\", \"cat\", file], os.environ))
+subprocess.run([\"busybox\", \"cat\", file], check=True)
+os.system(\"busybox cat \" + file)
+os.execve(\"$(command -v busybox)\", [\"cat\", file], {})" "$1"' >"$T/out"
+	printf '%s\n' A A A A A | diff - "$T/out"
+}
+
+@test "auto, deeper: pid, status, signal mask, descriptors, errors are the program's own" {
+	sync_version A
+	publish B
+	deeper 'echo $$; exec busybox sh -c "echo \$\$"' | uniq -c | grep -q '^ *2 '
+	run -7 deeper 'busybox sh -c "exit 7"; exit $?'
+	[ "$(deeper 'exec 5<<<five; busybox cat /proc/self/fd/5')" = five ]
+	deeper 'busybox ls /proc/self/fd' 3>&- >"$T/fds"
+	run -1 grep -x '1[0-9][0-9]' "$T/fds"
+	deeper '/usr/bin/python3 -c "
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+os.execvp(\"busybox\", [\"busybox\", \"grep\", \"SigBlk\", \"/proc/self/status\"])"' | grep 0000000000000200
+	cp "$(command -v busybox)" "$T/noexec"
+	chmod 644 "$T/noexec"
+	run -126 deeper "'$T/noexec' true"
+	run -127 deeper "'$T/nothing' true"
+}
+
+@test "auto, deeper: not under --via=preload, and not without a launcher; --strict says EPERM then" {
+	sync_version A
+	publish B
+	[ "$(deeper --via=preload 'busybox cat "$1/version"; :')" = B ]
+	[ "$(deeper --via=preload 'env -i bash -c "$(command -v busybox) cat \"\$1/version\"; :" b "$1"')" = B ]
+	[ "$(LAUNCHER=/nowhere deeper 'busybox cat "$1/version"; :')" = B ]
+	[ "$(deeper --strict 'busybox cat "$1/version"; :')" = A ]
+	run -126 --separate-stderr deeper --strict --via=preload 'busybox cat "$1/version"'
+	[[ $stderr == *"Operation not permitted"* ]]
+}
+
+@test "auto, deeper: where no namespace is allowed a static program runs as it is, in silence; EPERM under --strict" {
+	for_everybody
+	sync_version A
+	publish B
+	not_allowed true 2>/dev/null || skip "this machine cannot be told to refuse them"
+	export RCU_EXEC_LAUNCHER=$RCU_EXEC
+	run -0 --separate-stderr not_allowed "$RCU_EXEC" -l "$LOCATION" -s 1 -- bash -c 'busybox cat "$1/version"; cat "$1/version"' b "$LOCATION"
+	[ "$output" = "B
+A" ]
+	[ -z "$stderr" ]
+	run -126 --separate-stderr not_allowed "$RCU_EXEC" --strict -l "$LOCATION" -s 1 -- bash -c 'busybox true' b "$LOCATION"
+	[[ $stderr == *"Operation not permitted"* ]]
+}
+
 @test "unprivileged: the same, as the same user" {
 	for_everybody
 	skip_unless_users
@@ -245,10 +321,7 @@ taken() { gc && [ ! -e "$STORE/snapshots/$1" ]; }
 @test "where no namespace is allowed: one line, 125 under --strict and where it was asked for" {
 	for_everybody
 	sync_version A
-	# a user namespace of a chroot is refused (user_namespaces(7)), and capabilities we have none
-	not_allowed() { unprivileged unshare -r sh -c 'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"' sh \
-		setpriv --bounding-set -all --inh-caps -all -- "$@"; }
-	not_allowed sh -c '! unshare -U true' 2>/dev/null || skip "this machine cannot be told to refuse them"
+	not_allowed true 2>/dev/null || skip "this machine cannot be told to refuse them"
 	run -0 --separate-stderr not_allowed "$RCU_EXEC" -l "$LOCATION" -- busybox cat "$LOCATION/version"
 	[ "$output" = A ]
 	[ "${#stderr_lines[@]}" = 1 ]
