@@ -104,22 +104,39 @@ static union slot *slot_of(size_t index)
 	return (union slot *)(void *)&next_slots + index;
 }
 
-/* The objects behind us as they were at start: later ones can be unloaded while we look. NULL: there is no list. */
+#if defined(__x86_64__) || defined(__i386__)
+#define HAVE_STUBS 1
+#else
+#define HAVE_STUBS 0
+#endif
+
+/* The objects behind us as they were at start. NULL: there is no list. */
 static const struct link_map *behind_first, *behind_last;
 
-/* By its version, or (NULL) by its name alone. False where none of the objects defines it. */
-static bool look_up(const struct binding *b, const char *version, union slot *found)
+/* By its version, or (NULL) by its name alone, among the objects up to `last`. False where none defines it. */
+static bool look_up(const struct binding *b, const char *version, const struct link_map *last,
+		    union slot *found)
 {
 	struct lookup_name name;
 	struct lookup_object object;
 
 	lookup_name(&name, text(b->symbol), version);
-	for (const struct link_map *map = behind_first;; map = map->l_next) {
+	for (const struct link_map *map = behind_first; map; map = map == last ? NULL : map->l_next)
 		if (lookup_object(&object, map) && lookup_find(&object, &name, &found->address))
 			return true;
-		if (map == behind_last)
-			return false;
-	}
+	return false;
+}
+
+/*
+ * What has come later can also be unloaded while we look, so it is looked at only for what is nowhere else: before glibc 2.34 libdl may
+ * come with a plugin, and the call that leads here is then that plugin's.
+ */
+static bool look_up_all(const struct binding *b, union slot *found)
+{
+	const char *version = text(b->version);
+
+	return look_up(b, version, behind_last, found) ||
+	       (b->by_default && look_up(b, NULL, behind_last, found)) || look_up(b, version, NULL, found);
 }
 
 static bool in_one_object(void *left, void *right)
@@ -147,7 +164,7 @@ static void *ask_loader(const struct binding *b)
 	return !any || any == versioned || in_one_object(any, versioned) ? versioned : any;
 }
 
-/* Fills the slot and says what is in it now. */
+/* Says what belongs in the slot, and puts it there. What is not found may come yet, where there is a stub to look again. */
 void *next_resolve(size_t index);
 void *next_resolve(size_t index)
 {
@@ -156,13 +173,15 @@ void *next_resolve(size_t index)
 
 	if (!behind_first)
 		found.address = ask_loader(b);
-	else if (!look_up(b, text(b->version), &found) && b->by_default)
-		look_up(b, NULL, &found);
+	else
+		look_up_all(b, &found);
+	const bool settled = found.address || !behind_first || !HAVE_STUBS;
 	if (!found.address && b->object)
 		found.object = no_object;
 	else if (!found.address)
 		found.call = no_call;
-	__atomic_store_n(&slot_of(index)->address, found.address, __ATOMIC_RELAXED);
+	if (settled)
+		__atomic_store_n(&slot_of(index)->address, found.address, __ATOMIC_RELAXED);
 	return found.address;
 }
 
@@ -171,8 +190,7 @@ void *next_resolve(size_t index)
  * are then as they were; no wrapped call takes a floating number. (In i386 all arguments are on the stack.)
  */
 #define STUB_ROOM 16
-#if defined(__x86_64__) || defined(__i386__)
-#define HAVE_STUBS 1
+#if HAVE_STUBS
 extern const char next_stubs[] __attribute__((visibility("hidden")));
 /* clang-format off */
 __asm__(".pushsection .text\n"
@@ -222,8 +240,6 @@ __asm__(".pushsection .text\n"
 	".cfi_endproc\n"
 	".popsection\n");
 /* clang-format on */
-#else
-#define HAVE_STUBS 0
 #endif
 
 void next_bind(void)
