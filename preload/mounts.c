@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Mounts: after each, paths may lead elsewhere, so what is remembered of directories is forgotten. To mount upon something in a
- * snapshot changes nothing in it, and is not refused on a read-only mount either.
+ * Mounts: after each, paths may lead elsewhere, so what is remembered of directories is forgotten; and a store may be out of
+ * sight, so its pin is kept before (exec.h). To mount upon something in a snapshot changes nothing in it, and is not refused
+ * on a read-only mount either.
  */
 #define EXPORT_mount EXPORT
 #include <sched.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "preload/exec.h"
 #include "preload/wrap.h"
 
 /* As in linux/mount.h, which cannot be read beside sys/mount.h; that has them from glibc 2.36 on only. */
@@ -21,6 +23,7 @@ enum {
 
 static int changed(int result)
 {
+	exec_pins_settle();
 	if (result >= 0 && shim_active())
 		memory_forget();
 	return result;
@@ -34,6 +37,7 @@ int wrap_mount(const char *source, const char *target, const char *type, unsigne
 	MAPPED(t);
 	MAP(s, AT_FDCWD, flags & (MS_BIND | MS_MOVE) ? source : NULL, LEAF_FOLLOW);
 	MAP(t, AT_FDCWD, target, LEAF_FOLLOW);
+	exec_pins_keep();
 	return changed(next()->mount(s.path ? s.path : source, t.path, type, flags, data));
 }
 
@@ -41,6 +45,7 @@ int wrap_umount(const char *target)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, target, LEAF_FOLLOW);
+	exec_pins_keep();
 	return changed(next()->umount(m.path));
 }
 
@@ -48,6 +53,7 @@ int wrap_umount2(const char *target, int flags)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, target, flags & UMOUNT_NOFOLLOW ? LEAF_NOFOLLOW : LEAF_FOLLOW);
+	exec_pins_keep();
 	return changed(next()->umount2(m.path, flags));
 }
 
@@ -57,6 +63,7 @@ int wrap_pivot_root(const char *root, const char *old)
 	MAPPED(o);
 	MAP(r, AT_FDCWD, root, LEAF_FOLLOW);
 	MAP(o, AT_FDCWD, old, LEAF_FOLLOW);
+	exec_pins_keep();
 	return changed(next()->pivot_root(r.path, o.path));
 }
 
@@ -73,6 +80,7 @@ int wrap_move_mount(int from_dir, const char *from, int to_dir, const char *to, 
 	MAPPED(t);
 	MAP(f, from_dir, from, flags & FROM_FOLLOWS ? LEAF_FOLLOW : LEAF_NOFOLLOW);
 	MAP(t, to_dir, to, flags & TO_FOLLOWS ? LEAF_FOLLOW : LEAF_NOFOLLOW);
+	exec_pins_keep();
 	return changed(next()->move_mount(f.dir, f.path, t.dir, t.path, flags));
 }
 

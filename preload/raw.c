@@ -41,7 +41,6 @@ enum rule {
 	CHANGE, /* the flags are those of fchownat() */
 	TIMES,  /* the same; without a path it is the descriptor itself */
 	TRUNCATE,
-	REROOT,
 };
 
 #define NONE (-1)
@@ -87,7 +86,6 @@ static const struct raw_call raw_calls[] = {
 	{ SYS_faccessat, 0, 1, NONE, ACCESS, 0 },
 	{ SYS_faccessat2, 0, 1, 3, ACCESS, AT_SYMLINK_NOFOLLOW },
 	{ SYS_readlinkat, 0, 1, NONE, TEXT, NOFOLLOW },
-	{ SYS_chroot, NONE, 0, NONE, REROOT, 0 },
 	{ SYS_getxattr, NONE, 0, NONE, LOOK, 0 },
 	{ SYS_lgetxattr, NONE, 0, NONE, LOOK, NOFOLLOW },
 	{ SYS_listxattr, NONE, 0, NONE, LOOK, 0 },
@@ -192,8 +190,6 @@ static int refused(const struct raw_call *c, const struct mapped *m, const struc
 /* What the kernel has said, as it is for a pinned program. */
 static long answer(const struct raw_call *c, const struct mapped *m, const struct arguments *a, long result)
 {
-	if (result == 0 && c->rule == REROOT)
-		memory_root_changed();
 	if (c->rule == TEXT)
 		return entry_answer(m, result, (char *)a->at[c->path + 1], (size_t)(int)a->at[c->path + 2]);
 	if (result != 0 || m->kind != MAP_ENTRY)
@@ -323,6 +319,8 @@ static long dispatch(struct arguments *a)
 				     (int)a->at[4]);
 	case SYS_chdir:
 		return wrap_chdir((char *)a->at[0]);
+	case SYS_chroot:
+		return wrap_chroot((char *)a->at[0]);
 	case SYS_fchdir:
 		return wrap_fchdir(first);
 	case SYS_unshare:

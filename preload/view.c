@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "preload/exec.h"
 #include "preload/wrap.h"
 
 /* --- the working directory --- */
@@ -62,8 +63,10 @@ int wrap_unshare(int flags)
 
 int wrap_setns(int fd, int type)
 {
+	exec_pins_keep();
 	int result = next()->setns(fd, type);
 
+	exec_pins_settle();
 	if (result == 0 && (type == 0 || (type & (CLONE_NEWNS | CLONE_NEWUSER))))
 		memory_off();
 	return result;

@@ -347,6 +347,19 @@ with_root() {
 	[ "$(pinned "$PROBE" chroot / "$PROBE" look "$LOCATION/version")" = "one held 0" ]
 }
 
+@test "in a sandbox of bubblewrap, at another path and at its own" {
+	skip_unless_mount
+	skip_unless_command bwrap
+	local system=() dir
+	for dir in /usr /bin /lib /lib64 "$RCU_BUILD"; do
+		[ ! -e "$dir" ] || system+=(--ro-bind "$dir" "$dir")
+	done
+	run pinned bwrap "${system[@]}" --proc /proc --bind "$STORE" /elsewhere "$PROBE" look /elsewhere/latest/version
+	[ "$output" = "one held 1" ]
+	run pinned bwrap --dev-bind / / "$PROBE" look "$LOCATION/version"
+	[ "$output" = "one held 0" ]
+}
+
 @test "in a root without the shim its programs are silent, and refused under --strict" {
 	export HIDDEN=${RCU_EXEC_SHIM%/*}
 	run with_root "$PROBE" chroot "$T/root" /bin/echo alone
