@@ -28,15 +28,13 @@ enum {
 
 static const char *const var_names[VARS] = { ENV_PINS, ENV_FDS, ENV_STRICT, ENV_LAUNCHER, name_preload };
 
-/* The value if `entry` is NAME=VALUE. */
+/* The value if `entry` is NAME=VALUE. Asked of each variable for each name at every exec: most differ in their first letter. */
 static const char *value_of(const char *entry, const char *name)
 {
-	size_t length = strlen(name);
-
-	for (size_t i = 0; i < length; i++)
-		if (entry[i] != name[i])
+	for (; *name; entry++, name++)
+		if (*entry != *name)
 			return NULL;
-	return entry[length] == '=' ? entry + length + 1 : NULL;
+	return *entry == '=' ? entry + 1 : NULL;
 }
 
 /* The last: that is the one which ld.so goes by. */

@@ -20,10 +20,12 @@ static bool is_moved(const char *path)
 /* Not where the line does not end in what the kernel reads: it decides what that means. */
 static bool parse(struct script *script, size_t length)
 {
-	char *end = memchr(script->bytes, '\n', length);
 	size_t count;
 
-	if (!end || elf_kind(script->bytes, length) != ELF_SCRIPT)
+	if (elf_kind(script->bytes, length) != ELF_SCRIPT)
+		return false;
+	char *end = memchr(script->bytes, '\n', length);
+	if (!end)
 		return false;
 	length = (size_t)(end - script->bytes);
 	size_t interpreter = (size_t)(elf_script_interpreter(script->bytes, length, &count) - script->bytes);
