@@ -1,28 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <stdlib.h>
-
-#include "helper/alloc.h"
 #include "helper/command.h"
 #include "helper/reservation.h"
 #include "helper/session.h"
 
+static int abort_locked(const struct options *options, struct session *session, struct err *err)
+{
+	if (session_find(session, options->staging, err) != 0 || session_drop(session, err) != 0)
+		return -1;
+	return reservation_remove(&session->store, err);
+}
+
 static int abort_repo(const struct options *options, const struct repo *repo, struct err *err)
 {
-	struct session session = SESSION_CLOSED;
-	char *command = alloc_printf("rcu-repo abort %s", repo->name);
-	int result = session_open(&session, repo, command, SESSION_ABORT, err);
-
-	if (result == 0)
-		result = session_find(&session, options->staging, err);
-	if (result == 0)
-		result = session_drop(&session, err);
-	if (result == 0)
-		result = reservation_remove(&session.store, err);
-	if (result == 0)
-		session_finish(&session);
-	free(command);
-	session_close(&session);
-	return result;
+	return session_run(options, repo, "abort", SESSION_ABORT, abort_locked, err);
 }
 
 int cmd_abort(const struct options *options)

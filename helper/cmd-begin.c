@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "helper/alloc.h"
 #include "helper/command.h"
 #include "helper/reservation.h"
 #include "helper/session.h"
@@ -27,17 +25,7 @@ static int begin_locked(const struct options *options, struct session *session, 
 
 static int begin_repo(const struct options *options, const struct repo *repo, struct err *err)
 {
-	struct session session = SESSION_CLOSED;
-	char *command = alloc_printf("rcu-repo begin %s", repo->name);
-	int result = session_check(repo, err);
-
-	if (result == 0)
-		result = session_open(&session, repo, command, SESSION_WRITE, err);
-	if (result == 0)
-		result = begin_locked(options, &session, err);
-	free(command);
-	session_close(&session);
-	return result;
+	return session_run(options, repo, "begin", SESSION_WRITE, begin_locked, err);
 }
 
 int cmd_begin(const struct options *options)

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "helper/alloc.h"
 #include "helper/command.h"
 #include "helper/session.h"
 
@@ -32,23 +30,12 @@ static int commit_locked(const struct options *options, struct session *session,
 	if (dprintf(STDOUT_FILENO, "%ju\n", (uintmax_t)number) < 0)
 		warn(session->repo->name, "snapshot %ju is the latest, but stdout cannot be written: %s",
 		     (uintmax_t)number, strerror(errno));
-	session_finish(session);
 	return 0;
 }
 
 static int commit_repo(const struct options *options, const struct repo *repo, struct err *err)
 {
-	struct session session = SESSION_CLOSED;
-	char *command = alloc_printf("rcu-repo commit %s", repo->name);
-	int result = session_check(repo, err);
-
-	if (result == 0)
-		result = session_open(&session, repo, command, SESSION_COMMIT, err);
-	if (result == 0)
-		result = commit_locked(options, &session, err);
-	free(command);
-	session_close(&session);
-	return result;
+	return session_run(options, repo, "commit", SESSION_COMMIT, commit_locked, err);
 }
 
 int cmd_commit(const struct options *options)

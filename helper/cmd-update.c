@@ -32,23 +32,12 @@ static int update_locked(const struct options *options, struct session *session,
 		return -1;
 	session_tell(session, number, changed);
 	session_reclaim(session);
-	session_finish(session);
 	return 0;
 }
 
 static int update_repo(const struct options *options, const struct repo *repo, struct err *err)
 {
-	struct session session = SESSION_CLOSED;
-	char *command = alloc_printf("rcu-repo update %s", repo->name);
-	int result = session_check(repo, err);
-
-	if (result == 0)
-		result = session_open(&session, repo, command, SESSION_WRITE, err);
-	if (result == 0)
-		result = update_locked(options, &session, err);
-	free(command);
-	session_close(&session);
-	return result;
+	return session_run(options, repo, "update", SESSION_WRITE, update_locked, err);
 }
 
 int cmd_update(const struct options *options)

@@ -11,26 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "helper/files.h"
+
 #define STAT_ROOM \
 	1024 /* 52 fields of at most 20 digits, of which we need 22, and a name of at most 64 bytes */
 #define FIELD_STATE 3
 #define FIELD_START 22
-
-/* The beginning of a file of /proc, terminated; -1 and errno. */
-static int proc_read(const char *path, char *to, size_t room)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? -1 : read(fd, to, room - 1);
-	int error = errno;
-
-	if (fd >= 0)
-		close(fd);
-	errno = error;
-	if (length < 0)
-		return -1;
-	to[length] = '\0';
-	return 0;
-}
 
 bool identity_stat_parse(const char *text, char *state, uint64_t *start)
 {
@@ -58,7 +44,7 @@ static int proc_stat(pid_t pid, char *state, uint64_t *start)
 	char path[64], text[STAT_ROOM];
 
 	snprintf(path, sizeof(path), "/proc/%jd/stat", (intmax_t)pid);
-	if (proc_read(path, text, sizeof(text)) != 0)
+	if (file_read_text(AT_FDCWD, path, text, sizeof(text)) < 0)
 		return -1;
 	if (!identity_stat_parse(text, state, start)) {
 		errno = EIO;
@@ -71,7 +57,8 @@ static int here_and_now(struct identity *identity, struct err *err)
 {
 	struct stat st;
 
-	if (proc_read("/proc/sys/kernel/random/boot_id", identity->boot, sizeof(identity->boot)) != 0)
+	if (file_read_text(AT_FDCWD, "/proc/sys/kernel/random/boot_id", identity->boot,
+			   sizeof(identity->boot)) < 0)
 		return err_errno(err, STATUS_FAILED, "/proc", "boot_id");
 	identity->boot[strcspn(identity->boot, " \n")] = '\0';
 	if (identity->boot[0] == '\0' || stat("/proc/self/ns/pid", &st) != 0)

@@ -310,19 +310,18 @@ static int nesting_check(const struct repo *repo, const struct place *place, enu
  */
 static int excluded_check(const struct repo *repo, const struct place *place, struct err *err)
 {
-	static const char *const excluded[] = { "distfiles", "local", "packages" };
 	struct stat st;
 
 	if (!repo->from_portage)
 		return 0;
-	for (size_t i = 0; i < sizeof(excluded) / sizeof(excluded[0]); i++) {
-		char *name = alloc_printf("%s/%s", place->name, excluded[i]);
+	for (size_t i = 0; repo_portage_excludes[i]; i++) {
+		char *name = alloc_printf("%s/%s", place->name, repo_portage_excludes[i]);
 		bool there = fstatat(place->parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 		free(name);
 		if (there)
 			return err_fail(err, STATUS_USAGE, repo->location,
 					"%s/ is in it, which no sync brings: move it elsewhere first",
-					excluded[i]);
+					repo_portage_excludes[i]);
 	}
 	return 0;
 }

@@ -13,6 +13,7 @@
 
 #include "helper/alloc.h"
 #include "helper/climb.h"
+#include "helper/files.h"
 
 #define CONTENT_BUFFER 65536
 
@@ -275,42 +276,6 @@ int object_copy_metadata(const struct object *from, const struct statx *st, cons
 	return object_set_times(to, st);
 }
 
-/* Writes all of it, or -1. */
-static int write_whole(int fd, const char *from, size_t size, off_t at)
-{
-	while (size != 0) {
-		ssize_t done = pwrite(fd, from, size, at);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -1;
-		from += done;
-		size -= (size_t)done;
-		at += done;
-	}
-	return 0;
-}
-
-/* Reads until `room` is full or the file ends. */
-static ssize_t read_whole(int fd, char *to, size_t room, off_t at)
-{
-	size_t had = 0;
-
-	while (had < room) {
-		ssize_t got = pread(fd, to + had, room - had, at + (off_t)had);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -1;
-		if (got == 0)
-			break;
-		had += (size_t)got;
-	}
-	return (ssize_t)had;
-}
-
 static int copy_by_bytes(int from, int to, off_t at, off_t end)
 {
 	char *buffer = alloc_grow(NULL, CONTENT_BUFFER, 1);
@@ -318,10 +283,10 @@ static int copy_by_bytes(int from, int to, off_t at, off_t end)
 
 	while (at < end && result == 0) {
 		size_t want = end - at < CONTENT_BUFFER ? (size_t)(end - at) : CONTENT_BUFFER;
-		ssize_t got = read_whole(from, buffer, want, at);
+		ssize_t got = file_read(from, buffer, want, at);
 
 		if (got > 0)
-			result = write_whole(to, buffer, (size_t)got, at);
+			result = file_write(to, buffer, (size_t)got, at);
 		else
 			result = -1;
 		if (got == 0)
@@ -432,8 +397,8 @@ static int same_content(const struct object *a, const struct object *b)
 	int same;
 
 	do {
-		of_a = read_whole(a->fd, buffer, CONTENT_BUFFER, at);
-		of_b = read_whole(b->fd, buffer + CONTENT_BUFFER, CONTENT_BUFFER, at);
+		of_a = file_read(a->fd, buffer, CONTENT_BUFFER, at);
+		of_b = file_read(b->fd, buffer + CONTENT_BUFFER, CONTENT_BUFFER, at);
 		same = of_a < 0 || of_b < 0
 			       ? -1
 			       : of_a == of_b && memcmp(buffer, buffer + CONTENT_BUFFER, (size_t)of_a) == 0;

@@ -2,7 +2,6 @@
 #include "helper/occupants.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -11,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "helper/files.h"
 
 #define TRIES 100
 #define TRY_NANOSECONDS 10000000
@@ -47,29 +48,20 @@ static bool descriptor_writes(const struct search *search, const char *name)
 	const char *flags;
 
 	snprintf(path, sizeof(path), "fdinfo/%.16s", name);
-	int fd = openat(search->process, path, O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (fd >= 0)
-		close(fd);
-	if (length < 0)
+	if (file_read_text(search->process, path, text, sizeof(text)) < 0)
 		return false;
-	text[length] = '\0';
 	flags = strstr(text, "flags:");
 	return flags && (strtoul(flags + strlen("flags:"), NULL, 8) & O_ACCMODE) != O_RDONLY;
 }
 
 static bool in_descriptors(const struct search *search)
 {
-	int fd = openat(search->process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = directory_open(search->process, "fd");
 	const struct dirent *entry;
 	bool found = false;
 
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
+	if (!dir)
 		return false;
-	}
 	while (!found && (entry = readdir(dir))) {
 		char name[32];
 
@@ -139,14 +131,9 @@ static pid_t occupant_find(const char *path, enum occupants_of which)
 static void comm_of(pid_t pid, char *to, size_t room)
 {
 	char path[64];
-	ssize_t length;
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	length = fd < 0 ? 0 : read(fd, to, room - 1);
-	if (fd >= 0)
-		close(fd);
-	to[length > 0 ? length : 0] = '\0';
+	file_read_text(AT_FDCWD, path, to, room);
 	to[strcspn(to, "\n")] = '\0';
 }
 

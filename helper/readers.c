@@ -2,7 +2,6 @@
 #include "helper/readers.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,6 +14,8 @@
 #include <unistd.h>
 
 #include "helper/alloc.h"
+#include "helper/files.h"
+#include "helper/identity.h"
 
 #define COMMAND_MAX 200
 #define PIN_PAGE 4096
@@ -49,20 +50,10 @@ static int by_number_and_pid(const void *a, const void *b)
 	return x->pid < y->pid ? -1 : x->pid > y->pid;
 }
 
-static DIR *open_directory(int dir, const char *name)
-{
-	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!stream && fd >= 0)
-		close(fd);
-	return stream;
-}
-
 /* A store without pins has no readers that we could know of. */
 static int find_pins(const struct store *store, struct search *search, struct err *err)
 {
-	DIR *dir = open_directory(store->dir, STORE_PINS);
+	DIR *dir = directory_open(store->dir, STORE_PINS);
 	const struct dirent *entry;
 
 	if (!dir && errno == ENOENT)
@@ -169,7 +160,7 @@ static void look_at_descriptor(struct process *process, const struct stat *st)
 /* The pins that are open: on their way over an exec, or in a program that did not load the shim. */
 static bool look_at_descriptors(struct process *process)
 {
-	DIR *dir = open_directory(process->dir, "fd");
+	DIR *dir = directory_open(process->dir, "fd");
 	const struct dirent *entry;
 	struct stat st;
 
@@ -183,54 +174,33 @@ static bool look_at_descriptors(struct process *process)
 	return true;
 }
 
-/* Reads a small file of /proc; terminated; its length, or 0. */
-static size_t read_small(int dir, const char *name, char *to, size_t room)
-{
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	size_t length = 0;
-	ssize_t got = 0;
-
-	while (fd >= 0 && length < room - 1 && (got = read(fd, to + length, room - 1 - length)) > 0)
-		length += (size_t)got;
-	if (fd >= 0)
-		close(fd);
-	to[length] = '\0';
-	return length;
-}
-
 /* The argument list with blanks, or comm where there is none. */
 static char *command_of(const struct process *process)
 {
 	char text[COMMAND_MAX + 1];
-	size_t length = read_small(process->dir, "cmdline", text, sizeof(text));
+	ssize_t length = file_read_text(process->dir, "cmdline", text, sizeof(text));
 
-	while (length && text[length - 1] == '\0')
+	while (length > 0 && text[length - 1] == '\0')
 		length--;
-	if (length == 0)
-		length = read_small(process->dir, "comm", text, sizeof(text));
-	if (length && text[length - 1] == '\n')
+	if (length <= 0)
+		length = file_read_text(process->dir, "comm", text, sizeof(text));
+	if (length > 0 && text[length - 1] == '\n')
 		text[--length] = '\0';
-	for (size_t i = 0; i < length; i++)
+	for (ssize_t i = 0; i < length; i++)
 		if (text[i] == '\0')
 			text[i] = ' ';
 	return alloc_copy(text);
 }
 
-/* proc(5): the 22nd field of stat is the start in clock ticks since the boot; comm may hold anything but the
- * last ')'. */
 static int64_t since_of(const struct process *process)
 {
-	char text[1024];
-	const char *at;
-	uintmax_t ticks;
+	char text[1024], state;
+	uint64_t ticks;
 
-	read_small(process->dir, "stat", text, sizeof(text));
-	at = strrchr(text, ')');
-	if (!at ||
-	    sscanf(at + 1, " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %ju",
-		   &ticks) != 1)
+	if (file_read_text(process->dir, "stat", text, sizeof(text)) < 0 ||
+	    !identity_stat_parse(text, &state, &ticks))
 		return 0;
-	return process->search->boot + (int64_t)(ticks / (uintmax_t)sysconf(_SC_CLK_TCK));
+	return process->search->boot + (int64_t)(ticks / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
 static uid_t uid_of(const struct process *process)
@@ -239,7 +209,7 @@ static uid_t uid_of(const struct process *process)
 	const char *at;
 	unsigned uid = 0;
 
-	read_small(process->dir, "status", text, sizeof(text));
+	file_read_text(process->dir, "status", text, sizeof(text));
 	at = strstr(text, "\nUid:");
 	if (at)
 		sscanf(at, "\nUid: %u", &uid);
@@ -281,7 +251,7 @@ static int64_t boot_time(int proc)
 	char text[65536];
 	const char *at;
 
-	read_small(proc, "stat", text, sizeof(text));
+	file_read_text(proc, "stat", text, sizeof(text));
 	at = strstr(text, "\nbtime ");
 	return at ? strtoll(at + strlen("\nbtime "), NULL, 10) : 0;
 }
@@ -295,7 +265,7 @@ int readers_find(const struct store *store, struct readers *readers, struct err 
 	*readers = (struct readers){ .list = NULL };
 	if (find_pins(store, &search, err) != 0)
 		return -1;
-	proc = open_directory(AT_FDCWD, "/proc");
+	proc = directory_open(AT_FDCWD, "/proc");
 	if (!proc) {
 		free(search.pins);
 		return err_errno(err, STATUS_FAILED, "/proc", "cannot be read");
@@ -327,7 +297,7 @@ int readers_any(uint64_t number, const struct stat *pin, struct err *err)
 {
 	struct pin_file wanted = { .number = number, .dev = pin->st_dev, .ino = pin->st_ino };
 	struct search search = { .pins = &wanted, .pin_count = 1 };
-	DIR *proc = open_directory(AT_FDCWD, "/proc");
+	DIR *proc = directory_open(AT_FDCWD, "/proc");
 	const struct dirent *entry;
 	int result = 0;
 

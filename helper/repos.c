@@ -24,6 +24,8 @@
 /* No count of snapshots and no age needs more, and a product with seconds stays far from any limit. */
 #define NUMBER_MAX 1000000
 
+const char *const repo_portage_excludes[] = { "distfiles", "local", "packages", NULL };
+
 static const char *const key_names[] = { [REPO_SYNC_TYPE] = "sync-type",
 					 [REPO_SYNC_URI] = "sync-uri",
 					 [REPO_SYNC_OPTS] = "sync-rsync-extra-opts" };

@@ -69,6 +69,12 @@ int repos_read(struct repos *repos, const char *path, const struct repos_overrid
 void repos_release(struct repos *repos);
 
 /*
+ * What Portage's rsync leaves alone at the top of a repository, NULL-terminated: no sync brings it, and none may lose it
+ * (P25). For repositories that are from_portage.
+ */
+extern const char *const repo_portage_excludes[];
+
+/*
  * Says that the value of a key will not do: "FILE:LINE: [NAME] KEY = VALUE: why", STATUS_USAGE; where it is not set,
  * VALUE is empty. Always -1.
  */

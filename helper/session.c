@@ -332,3 +332,23 @@ void session_close(struct session *session)
 		session_drop(session, &unused);
 	store_close(&session->store);
 }
+
+int session_run(const struct options *options, const struct repo *repo, const char *name,
+		enum session_use use,
+		int (*body)(const struct options *options, struct session *session, struct err *err),
+		struct err *err)
+{
+	struct session session = SESSION_CLOSED;
+	char *command = alloc_printf("rcu-repo %s %s", name, repo->name);
+	int result = use == SESSION_ABORT ? 0 : session_check(repo, err);
+
+	if (result == 0)
+		result = session_open(&session, repo, command, use, err);
+	if (result == 0)
+		result = body(options, &session, err);
+	if (result == 0)
+		session_finish(&session);
+	free(command);
+	session_close(&session);
+	return result;
+}

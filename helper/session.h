@@ -31,17 +31,28 @@ struct session {
 		.store = STORE_CLOSED, .staging = STAGING_NONE, .staging_dir = -1, \
 	}
 
-/*
- * For commands that publish, before anything is touched: a command that was set up to stop bad trees must not be
- * passed over in silence, and this version cannot run one.
- */
-int session_check(const struct repo *repo, struct err *err);
-
 enum session_use {
 	SESSION_WRITE,  /* a new tree */
 	SESSION_COMMIT, /* what `begin` reserved is published */
 	SESSION_ABORT,  /* it is dropped, whatever LOCATION is like */
 };
+
+struct options;
+
+/*
+ * The frame of all five: session_check() (but not to abort), session_open(), `body`, and where that returns 0
+ * session_finish(); then session_close(). `name` is the command's, for the lock.
+ */
+int session_run(const struct options *options, const struct repo *repo, const char *name,
+		enum session_use use,
+		int (*body)(const struct options *options, struct session *session, struct err *err),
+		struct err *err);
+
+/*
+ * For commands that publish, before anything is touched: a command that was set up to stop bad trees must not be
+ * passed over in silence, and this version cannot run one.
+ */
+int session_check(const struct repo *repo, struct err *err);
 
 /*
  * Checks LOCATION (before anything is made, and again under the lock: another copy may have migrated it

@@ -326,16 +326,14 @@ static int rsync_fetch(const struct repo *repo, const struct staging *staging, c
 {
 	static const char *const always[] = { "rsync", "-aHAX", "--delete", "--modify-window=-1",
 					      "--numeric-ids" };
-	static const char *const portage[] = { "--exclude=/distfiles", "--exclude=/local",
-					       "--exclude=/packages" };
 	struct arguments arguments = { .list = NULL };
 
 	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		add(&arguments, alloc_copy(always[i]));
 	if (base)
 		add(&arguments, alloc_printf("--%s-dest=%s", base_option(base, staging->path), base));
-	for (size_t i = 0; repo->from_portage && i < sizeof(portage) / sizeof(portage[0]); i++)
-		add(&arguments, alloc_copy(portage[i]));
+	for (size_t i = 0; repo->from_portage && repo_portage_excludes[i]; i++)
+		add(&arguments, alloc_printf("--exclude=/%s", repo_portage_excludes[i]));
 	for (char **word = repo->sync_opts; word && *word; word++)
 		add(&arguments, alloc_copy(*word));
 	char *source = source_of(&arguments, repo->sync_uri);
