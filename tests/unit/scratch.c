@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,10 +12,12 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "core/hold.h"
 #include "helper/alloc.h"
 #include "helper/lock.h"
 #include "helper/publish.h"
@@ -144,4 +147,43 @@ void scratch_mount(const char *path, const char *options)
 	scratch_mkdir(path);
 	if (!own_namespace || mount("tmpfs", path, "tmpfs", 0, options) != 0)
 		skip_test("this machine does not let us mount");
+}
+
+/* In the child. Mapped: nothing but the mapping is left; what tells that it is ready goes last. */
+static void __attribute__((noreturn)) hold_for_ever(int dir, uint64_t number, bool mapped, int ready)
+{
+	int fd = hold_take(dir, number);
+
+	if (fd < 0 || (mapped && hold_map(fd, number) != 0))
+		_exit(1);
+	for (int other = 0; mapped && other < 256; other++)
+		if (other != ready)
+			close(other);
+	if (write(ready, "", 1) != 1)
+		_exit(1);
+	close(ready);
+	for (;;)
+		pause();
+}
+
+pid_t scratch_reader(const struct store *store, uint64_t number, bool mapped)
+{
+	int ready[2];
+	char byte = 'x';
+
+	assert_int_equal(pipe(ready), 0);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		hold_for_ever(store->dir, number, mapped, ready[1]);
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+void scratch_end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 }

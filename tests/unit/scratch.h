@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "helper/store.h"
 
@@ -35,5 +36,12 @@ void scratch_open(struct store *store, const char *path);
 
 /* Publishes a new snapshot with one file "version" that holds `text`. */
 uint64_t scratch_publish(struct store *store, const char *text);
+
+/*
+ * A reader in another process, until scratch_end(): takes the pin of `number`, and has it mapped and every descriptor
+ * closed, or only open.
+ */
+pid_t scratch_reader(const struct store *store, uint64_t number, bool mapped);
+void scratch_end(pid_t pid);
 
 #endif

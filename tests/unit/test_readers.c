@@ -19,39 +19,6 @@
 #include "helper/readers.h"
 #include "tests/unit/scratch.h"
 
-/* A child that holds the pin of `number`, mapped or only open, until it is killed. */
-static pid_t child_with_pin(const struct store *store, uint64_t number, bool mapped)
-{
-	int ready[2];
-	char byte;
-
-	assert_int_equal(pipe(ready), 0);
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		int fd = hold_take(store->dir, number);
-
-		if (fd < 0 || (mapped && hold_map(fd, number) != 0))
-			_exit(1);
-		if (mapped)
-			hold_drop(fd);
-		if (write(ready[1], "", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(ready[1]);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	return pid;
-}
-
-static void end(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
 static const struct reader *find(const struct readers *readers, pid_t pid)
 {
 	for (size_t i = 0; i < readers->count; i++)
@@ -75,7 +42,7 @@ static void test_mapped_and_open(void **state)
 	assert_int_equal(readers.count, 0);
 	readers_release(&readers);
 
-	pid_t second = child_with_pin(&store, 2, true), first = child_with_pin(&store, 1, false);
+	pid_t second = scratch_reader(&store, 2, true), first = scratch_reader(&store, 1, false);
 	assert_int_equal(readers_find(&store, &readers, &err), 0);
 	assert_int_equal(readers.count, 2);
 	/* by number, whatever the pids are */
@@ -88,8 +55,8 @@ static void test_mapped_and_open(void **state)
 	assert_true(reader->since > 1500000000 && reader->since <= time(NULL) + 2);
 	readers_release(&readers);
 
-	end(first);
-	end(second);
+	scratch_end(first);
+	scratch_end(second);
 	assert_int_equal(readers_find(&store, &readers, &err), 0);
 	assert_int_equal(readers.count, 0);
 	readers_release(&readers);
@@ -112,14 +79,14 @@ static void test_other_store(void **state)
 	scratch_open(&store, path);
 	scratch_publish(&store, "1");
 	assert_int_equal(store_make_pins(&store, &err), 0);
-	pid_t pid = child_with_pin(&other, 1, true);
+	pid_t pid = scratch_reader(&other, 1, true);
 	assert_int_equal(readers_find(&store, &readers, &err), 0);
 	assert_int_equal(readers.count, 0);
 	readers_release(&readers);
 	assert_int_equal(readers_find(&other, &readers, &err), 0);
 	assert_int_equal(readers.count, 1);
 	readers_release(&readers);
-	end(pid);
+	scratch_end(pid);
 	store_close(&store);
 	store_close(&other);
 	free(path);
@@ -138,7 +105,7 @@ static void test_hidden(void **state)
 	scratch_open(&store, path);
 	scratch_publish(&store, "1");
 	assert_int_equal(store_make_pins(&store, &err), 0);
-	pid_t root = child_with_pin(&store, 1, true);
+	pid_t root = scratch_reader(&store, 1, true);
 	pid_t pid = fork();
 	if (pid == 0) {
 		struct readers readers;
@@ -148,7 +115,7 @@ static void test_hidden(void **state)
 		_exit(find(&readers, root) != NULL || readers.hidden == 0 ? 2 : 0);
 	}
 	waitpid(pid, &status, 0);
-	end(root);
+	scratch_end(root);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 	store_close(&store);

@@ -216,35 +216,6 @@ static void test_p14_foreign_names_stay(void **state)
 	free(path);
 }
 
-/* A reader in another process: maps its pin, closes everything, and waits until it is killed. */
-static pid_t reader(const struct store *store, uint64_t number)
-{
-	int ready[2];
-	char byte = 'x';
-
-	assert_int_equal(pipe(ready), 0);
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		int fd = hold_take(store->dir, number);
-		if (fd < 0 || hold_map(fd, number) != 0)
-			_exit(1);
-		/* Nothing but the mapping is left; the pipe goes last. */
-		for (int other = 0; other < 256; other++)
-			if (other != ready[1])
-				close(other);
-		if (write(ready[1], "", 1) != 1)
-			_exit(1);
-		close(ready[1]);
-		for (;;)
-			pause();
-	}
-	close(ready[1]);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	return pid;
-}
-
 /* P19: a reader is known to the kernel, however long it takes, and its death is known at once. */
 static void test_p19_pinned_until_the_reader_dies(void **state)
 {
@@ -256,7 +227,7 @@ static void test_p19_pinned_until_the_reader_dies(void **state)
 	char *path = scratch_path(*state, "store");
 
 	open_with(&store, path, 4);
-	pid_t one = reader(&store, 1), two = reader(&store, 2);
+	pid_t one = scratch_reader(&store, 1, true), two = scratch_reader(&store, 2, true);
 	assert_int_equal(reclaim_pinned(&store, 1, &err), 1);
 	assert_int_equal(reclaim_pinned(&store, 3, &err), 0);
 	assert_int_equal(run(&store, &dry, &seen, &err), 0);
@@ -268,8 +239,7 @@ static void test_p19_pinned_until_the_reader_dies(void **state)
 	assert_int_equal(seen.why[2], RECLAIM_PINNED);
 	assert_int_equal(seen.why[3], RECLAIM_GONE);
 	assert_true(store_has(&store, STORE_PINS "/1") && there(&store, 1));
-	kill(one, SIGKILL);
-	waitpid(one, NULL, 0);
+	scratch_end(one);
 	assert_int_equal(run(&store, &rules, &seen, &err), 0);
 	assert_int_equal(seen.why[1], RECLAIM_GONE);
 	assert_int_equal(seen.why[2], RECLAIM_PINNED);
@@ -277,8 +247,7 @@ static void test_p19_pinned_until_the_reader_dies(void **state)
 	assert_int_equal(run(&store, &force, &seen, &err), 0);
 	assert_int_equal(seen.why[2], RECLAIM_GONE);
 	assert_false(there(&store, 2) || store_has(&store, STORE_PINS "/2"));
-	kill(two, SIGKILL);
-	waitpid(two, NULL, 0);
+	scratch_end(two);
 	store_close(&store);
 	free(path);
 }
