@@ -171,47 +171,65 @@ static int check_owners(const struct pin *pins, size_t count, struct err *err)
 	return 0;
 }
 
-/*
- * The working directory by its path, if that leads to the same place still; else by a descriptor, which
- * stays below what covers it.
- */
-static void return_to(const char *path, int dir)
-{
-	struct stat before, now;
+/* ---- the working directory ---- */
 
-	if (fchdir(dir) != 0 || !path || path[0] != '/' || stat(path, &now) != 0 || fstat(dir, &before) != 0)
-		return;
-	/* A store's own directory is another one now. */
-	const bool same = before.st_dev == now.st_dev && before.st_ino == now.st_ino;
-	if ((same || S_ISDIR(now.st_mode)) && chdir(path) != 0)
-		return;
+struct place {
+	char *path; /* NULL where no path leads there: it was removed, or something is mounted over it */
+	int dir;
+};
+
+static void place_init(struct place *place)
+{
+	struct stat here, named;
+
+	place->path = getcwd(NULL, 0);
+	place->dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (place->path && (stat(place->path, &named) != 0 || fstat(place->dir, &here) != 0 ||
+			    here.st_dev != named.st_dev || here.st_ino != named.st_ino)) {
+		free(place->path);
+		place->path = NULL;
+	}
+}
+
+/*
+ * By its path, as it is now: a walk that begins below a mount does not see that. Without one we go back to where we
+ * were.
+ */
+static int place_return(const struct place *place, struct err *err)
+{
+	if (place->path ? chdir(place->path) != 0 : fchdir(place->dir) != 0)
+		return err_errno(err, STATUS_FAILED, "working directory", "cannot be entered again");
+	return 0;
+}
+
+static void place_release(struct place *place)
+{
+	free(place->path);
+	if (place->dir >= 0)
+		close(place->dir);
 }
 
 int namespace_enter(const struct pin *pins, size_t count, bool writable, struct err *err)
 {
 	struct keeper keeper;
+	struct place place;
 
 	if (check_stores(pins, count, err) != 0 || (writable && check_owners(pins, count, err) != 0))
 		return -1;
 	if (count == 0)
 		return 0;
-	char *path = getcwd(NULL, 0);
-	int dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	place_init(&place);
 	int result = keeper_start(&keeper, pins, count, err);
-	char *first = alloc_copy(pins[0].snapshot);
 	if (result == 0)
-		result = enter_mount_namespace(first, err);
+		result = enter_mount_namespace(pins[0].snapshot, err);
 	for (size_t i = 0; result == 0 && i < count; i++)
 		result = cover_store(&pins[i], writable, &keeper, err);
 	if (result == 0)
+		result = place_return(&place, err);
+	if (result == 0)
 		result = keeper_done(&keeper, err);
 	keeper_release(&keeper);
-	if (dir >= 0) {
-		return_to(path, dir);
-		close(dir);
-	}
-	free(first);
-	free(path);
+	place_release(&place);
 	return result;
 }
 
@@ -249,15 +267,13 @@ int namespace_leave(struct err *err)
 		result = err_errno(err, STATUS_FAILED, covered,
 				   "is frozen by rcu-exec, and only root can look behind that");
 	if (covered && result == 0) {
-		char *path = getcwd(NULL, 0);
-		int dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		struct place place;
 
+		place_init(&place);
 		result = uncover(&mounts, err);
-		if (dir >= 0) {
-			return_to(path, dir);
-			close(dir);
-		}
-		free(path);
+		if (result == 0)
+			result = place_return(&place, err);
+		place_release(&place);
 	}
 	mounts_release(&mounts);
 	return result;

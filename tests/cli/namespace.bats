@@ -78,6 +78,12 @@ taken() { gc && [ ! -e "$STORE/snapshots/$1" ]; }
 	frozen -- busybox sh -c 'pwd -P; busybox touch x' >"$T/out" 2>"$T/err" || :
 	[ "$(cat "$T/out")" = "$STORE/snapshots/1/profiles" ]
 	grep -q 'Read-only file system' "$T/err"
+	cd "$STORE"
+	[ "$(frozen -- busybox readlink latest)" = snapshots/1 ]
+	mkdir "$T/gone"
+	cd "$T/gone"
+	rmdir "$T/gone"
+	run -0 frozen -- busybox true
 }
 
 @test "the output's end is seen when the command ends, not when the keeper does" {
@@ -109,6 +115,29 @@ taken() { gc && [ ! -e "$STORE/snapshots/$1" ]; }
 		exit 0' bash "$LOCATION" "$STORE" >"$T/out"
 	[ ! -s "$T/out" ] || { cat "$T/out"; return 1; }
 	picture "$STORE/snapshots" | diff "$T/before" -
+}
+
+@test "where the command cannot be run nothing stays behind" {
+	sync_version A
+	run -127 frozen -- "$T/nothing"
+	publish B
+	wait_until taken 1
+	run -126 rcu_exec -w -l "$LOCATION" -- "$T"
+	publish C
+	wait_until taken 2
+}
+
+@test "the keeper is killed: the view stays" {
+	sync_version A
+	background "$RCU_EXEC" --via=namespace -l "$LOCATION" -- busybox sh -c '
+		until [ -e "$2/go" ]; do busybox touch "$2/ready"; busybox sleep 0.02; done; busybox cat "$1/version"' \
+		sh "$LOCATION" "$T" >"$T/out"
+	wait_until test -e "$T/ready"
+	kill -9 "$(repo readers --json | grep -o '"pid": *[0-9]*' | grep -o '[0-9]*$')"
+	publish B
+	touch "$T/go"
+	wait "$BACKGROUND"
+	[ "$(cat "$T/out")" = A ]
 }
 
 @test "a daemon that closes everything keeps its snapshot from gc; its death ends the pin" {
@@ -351,6 +380,10 @@ A" ]
 	picture "$STORE/snapshots/1" | diff <(grep "^$STORE/snapshots/1" "$T/before") -
 	wait_until taken 1
 	is_empty "$STORE/.rcu-repo/staging"
+	cd "$STORE/snapshots/2/profiles"
+	[ "$(rcu_exec -w -l "$LOCATION" -- sh -c 'echo mine >repo_name; cat ../latest/x "$1/profiles/repo_name"' sh "$LOCATION" 2>&1 |
+		tail -n 1)" = mine ]
+	[ "$(version_of "$LOCATION")" = B ]
 }
 
 @test "-w, unprivileged: of one's own tree; of another's it says why not" {

@@ -3,6 +3,7 @@
 front_unit_tests = \
 	tests/unit/test_conf \
 	tests/unit/test_loadable \
+	tests/unit/test_mounts \
 	tests/unit/test_options \
 	tests/unit/test_pinning \
 	tests/unit/test_readers \
@@ -18,6 +19,8 @@ tests_unit_test_conf_SOURCES = tests/unit/test_conf.c $(SCRATCH)
 tests_unit_test_conf_LDADD = $(FRONT_UNIT_LIBS)
 tests_unit_test_loadable_SOURCES = tests/unit/test_loadable.c $(SCRATCH)
 tests_unit_test_loadable_LDADD = $(FRONT_UNIT_LIBS)
+tests_unit_test_mounts_SOURCES = tests/unit/test_mounts.c
+tests_unit_test_mounts_LDADD = $(FRONT_UNIT_LIBS)
 tests_unit_test_options_SOURCES = tests/unit/test_options.c
 tests_unit_test_options_LDADD = $(FRONT_UNIT_LIBS)
 tests_unit_test_pinning_SOURCES = tests/unit/test_pinning.c $(SCRATCH)
