@@ -7,6 +7,10 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "core/names.h"
 #include "core/sys.h"
 #include "preload/memory.h"
@@ -28,20 +32,63 @@ void map_close_door(struct mapped *m)
 }
 
 /*
- * The directory text of path[0 .. length): everything before the last component, without the slashes between. A path that ends in a
- * slash has no last component: all of it is directory. 0: a mere name.
+ * The directory text of a path whose last slash is at path[slash]: everything before the last component, without the slashes between. A
+ * path that ends in a slash has no last component: all of it is directory.
  */
+static inline size_t directory_before(const char *path, size_t slash)
+{
+	while (slash != 0 && path[slash - 1] == '/')
+		slash--;
+	return slash ? slash : 1;
+}
+
+/* 0: a mere name. */
 static size_t directory_length(const char *path, size_t length)
 {
 	const char *slash = memrchr(path, '/', length);
 
-	if (!slash)
-		return 0;
-	length = (size_t)(slash - path);
-	while (length != 0 && path[length - 1] == '/')
-		length--;
-	return length ? length : 1;
+	return slash ? directory_before(path, (size_t)(slash - path)) : 0;
 }
+
+/* The length of a text and, behind `slash`, where its last slash is; NO_SLASH. */
+#define NO_SLASH ((size_t)-1)
+
+#ifdef __SSE2__
+/* By aligned blocks, which never cross into a page that the text does not touch: what is looked at around it is masked out. */
+__attribute__((no_sanitize("address"))) static inline unsigned equal_bytes(const char *block, __m128i to)
+{
+	return (unsigned)_mm_movemask_epi8(
+		_mm_cmpeq_epi8(_mm_load_si128((const __m128i *)(const void *)block), to));
+}
+
+__attribute__((no_sanitize("address"))) static size_t scan(const char *path, size_t *slash)
+{
+	const __m128i zero = _mm_setzero_si128(), stroke = _mm_set1_epi8('/');
+	size_t skew = (uintptr_t)path % sizeof(zero);
+	const char *first = path - skew, *block = first;
+	unsigned ends = equal_bytes(block, zero) >> skew << skew;
+
+	while (ends == 0)
+		ends = equal_bytes(block += sizeof(zero), zero);
+	size_t length = (size_t)(block - path) + (unsigned)__builtin_ctz(ends);
+	unsigned found = equal_bytes(block, stroke) & ((ends & -ends) - 1);
+	while (found == 0 && block != first)
+		found = equal_bytes(block -= sizeof(zero), stroke);
+	if (block == first)
+		found = found >> skew << skew;
+	*slash = found ? (size_t)(block - path) + 31 - (unsigned)__builtin_clz(found) : NO_SLASH;
+	return length;
+}
+#else
+static size_t scan(const char *path, size_t *slash)
+{
+	size_t length = strlen(path);
+	const char *found = memrchr(path, '/', length);
+
+	*slash = found ? (size_t)(found - path) : NO_SLASH;
+	return length;
+}
+#endif
 
 /* Could the last component be L? */
 static bool ends_in_entry_name(const char *path, size_t length)
@@ -89,31 +136,68 @@ static inline size_t settle(struct mapped *m, enum map_leaf leaf)
 	return alias_pin(m->known)->snapshot_length + m->length - alias_length(m->known) + 1;
 }
 
+/* What map_quick() leaves open once it knows the lengths. */
+__attribute__((noinline)) static size_t decide(struct mapped *m, enum map_leaf leaf)
+{
+	if (m->length == 0 || m->length >= PATH_MAX)
+		return 0;
+	size_t length = leaf == LEAF_FOLLOW && has_leaf(m) ? m->length : m->directory;
+	m->walk = is_for_walk(m, leaf);
+	if (m->walk)
+		return room_for_walk(m->length);
+	if (length == 0)
+		m->known = KNOWN_CLEAR;
+	else if (m->path[0] == '/')
+		m->known = memory_find(memory_seed(), m->path, length);
+	else if (m->dir == AT_FDCWD)
+		m->known = memory_find(memory_seed_cwd(), m->path, length);
+	return m->known == KNOWN_NOT ? room_for_walk(m->length) : settle(m, leaf);
+}
+
+/* Nothing to map, or nothing known yet of what there is. */
+__attribute__((noinline)) static size_t begin(struct mapped *m, enum map_leaf leaf)
+{
+	return shim_active() && m->path ? map_quick(m, m->dir, m->path, leaf) : 0;
+}
+
+/*
+ * What is called most, an absolute path whose directory is known, is decided in few instructions and without a call; anything else is
+ * left to decide().
+ */
 size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf)
 {
+	size_t slash;
+
 	m->dir = dir;
 	m->path = path;
 	m->kind = MAP_SAME;
 	m->unsure = false;
-	if (!shim_active() || !path || !*path)
-		return 0;
-	m->length = strlen(path);
-	if (m->length >= PATH_MAX)
-		return 0;
-	m->directory = directory_length(path, m->length);
+	if (__builtin_expect(shim.count == 0 || !path, 0))
+		return begin(m, leaf);
+	m->length = scan(path, &slash);
 	m->known = KNOWN_NOT;
-	m->walk = is_for_walk(m, leaf);
-	if (m->walk)
-		return room_for_walk(m->length);
-
-	size_t length = leaf == LEAF_FOLLOW && has_leaf(m) ? m->length : m->directory;
-	if (length == 0)
-		m->known = KNOWN_CLEAR;
-	else if (path[0] == '/')
-		m->known = memory_find(memory_seed(), path, length);
-	else if (dir == AT_FDCWD)
-		m->known = memory_find(memory_seed_cwd(), path, length);
-	return m->known == KNOWN_NOT ? room_for_walk(m->length) : settle(m, leaf);
+	m->walk = false;
+	if (__builtin_expect(path[0] != '/' || m->length >= PATH_MAX || leaf > LEAF_NOFOLLOW, 0)) {
+		m->directory = slash == NO_SLASH ? 0 : directory_before(path, slash);
+		return decide(m, leaf);
+	}
+	size_t leaf_length = m->length - slash - 1, directory = directory_before(path, slash);
+	m->directory = directory;
+	if (leaf_length != 0) {
+		if (leaf == LEAF_NOFOLLOW && leaf_length == sizeof(entry_name) - 1)
+			return decide(m, leaf);
+		m->unsure = leaf == LEAF_TRY;
+		if (leaf == LEAF_FOLLOW)
+			directory = m->length;
+	}
+	unsigned known = memory_find(memory_seed(), path, directory);
+	if (__builtin_expect(known == KNOWN_CLEAR, 1))
+		return 0;
+	m->known = known;
+	if (known != KNOWN_NOT)
+		return alias_pin(known)->snapshot_length + m->length - alias_length(known) + 1;
+	m->unsure = false;
+	return room_for_walk(m->length);
 }
 
 /* path[0 .. length), which begins with what is known, as it is to be handed on. False if it has become too long. */

@@ -3,7 +3,7 @@
 
 #include "core/sys.h"
 
-/* The salt is odd, so that it never becomes 0 by growing. What is small never makes up for a step. */
+/* What is small never makes up for a step. */
 #define SALT_STEP UINT64_C(0x9e3779b97f4a7c16)
 
 /*
@@ -16,10 +16,11 @@
 #define CWD_EPOCH 0x20000u
 
 uint64_t memory_slots[MEMORY_SLOTS];
-uint64_t memory_salt = 1;
+uint64_t memory_salt;
 
 static uint64_t cwd_state;
 static int owner;
+static bool off; /* nothing is added any more */
 
 static int process_id(void)
 {
@@ -38,7 +39,7 @@ void memory_start(void)
 
 void memory_add(uint64_t seed, const char *text, size_t length, unsigned known)
 {
-	if (seed == 0)
+	if (seed == 0 || __atomic_load_n(&off, __ATOMIC_SEQ_CST))
 		return;
 	uint64_t hash = hash_text(seed, text, length);
 
@@ -48,17 +49,14 @@ void memory_add(uint64_t seed, const char *text, size_t length, unsigned known)
 
 void memory_forget(void)
 {
-	uint64_t salt = __atomic_load_n(&memory_salt, __ATOMIC_RELAXED);
-
-	while (salt != 0 && !__atomic_compare_exchange_n(&memory_salt, &salt, salt + SALT_STEP, false,
-							 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-		continue;
+	__atomic_add_fetch(&memory_salt, SALT_STEP, __ATOMIC_SEQ_CST);
 }
 
+/* Who does not see it yet adds under a seed of before. */
 void memory_off(void)
 {
-	__atomic_add_fetch(&cwd_state, CWD_CHANGING, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&memory_salt, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&off, true, __ATOMIC_SEQ_CST);
+	memory_forget();
 }
 
 void memory_root_changed(void)
@@ -100,7 +98,7 @@ uint64_t memory_seed_cwd(void)
 {
 	uint64_t state = __atomic_load_n(&cwd_state, __ATOMIC_ACQUIRE), seed = memory_seed();
 
-	if (seed == 0 || (state & CWD_CHANGING_MASK) || ((state & CWD_STRANGER) && !is_owner()))
+	if ((state & CWD_CHANGING_MASK) || ((state & CWD_STRANGER) && !is_owner()))
 		return 0;
 	return hash_fold(seed, state / CWD_EPOCH ^ HASH_KEY);
 }
@@ -111,7 +109,7 @@ uint64_t memory_seed_at(int dir)
 	uint64_t seed = memory_seed();
 	struct stat st;
 
-	if (seed == 0 || sys_fstat(dir, &st) != 0)
+	if (sys_fstat(dir, &st) != 0)
 		return 0;
 	return hash_fold(hash_fold(seed, st.st_ino ^ HASH_KEY), st.st_dev ^ HASH_LAST);
 }

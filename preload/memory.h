@@ -47,7 +47,7 @@ enum {
 	KNOWN_ALIAS, /* + SHIM_ALIASES * pin + alias: it passes through that alias's D/L, and then no other */
 };
 
-/* A seed of 0 finds nothing and keeps nothing. */
+/* A seed of 0 keeps nothing, so it finds nothing. */
 uint64_t memory_seed_cwd(void);
 uint64_t memory_seed_at(int dir); /* fstat(2) */
 
@@ -65,13 +65,11 @@ void memory_cwd_end(bool changed);
 /* In a fork child. */
 void memory_own(void);
 
-extern uint64_t memory_salt; /* grows with each forgetting; 0: off */
+extern uint64_t memory_salt; /* grows with each forgetting */
 
 static inline uint64_t memory_seed(void)
 {
-	uint64_t salt = __atomic_load_n(&memory_salt, __ATOMIC_ACQUIRE);
-
-	return salt ? shim.hash_key ^ salt : 0;
+	return shim.hash_key ^ __atomic_load_n(&memory_salt, __ATOMIC_ACQUIRE);
 }
 
 /* --- the hash: 16 bytes a step, each step a multiplication to 128 bits folded to 64 --- */
@@ -151,8 +149,6 @@ extern uint64_t memory_slots[MEMORY_SLOTS];
 
 static inline unsigned memory_find(uint64_t seed, const char *text, size_t length)
 {
-	if (seed == 0)
-		return KNOWN_NOT;
 	uint64_t hash = hash_text(seed, text, length);
 	uint64_t word = __atomic_load_n(&memory_slots[hash % MEMORY_SLOTS], __ATOMIC_RELAXED);
 

@@ -17,30 +17,38 @@ static bool is_entry(const struct mapped *m, int result)
 	return result == 0 && m->kind == MAP_ENTRY;
 }
 
+__attribute__((noinline)) static int stat_followed(const char *path, struct stat *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->stat(m.path, st);
+}
+
 int wrap_stat(const char *path, struct stat *st)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_TRY);
-	if (m.unsure) {
-		int result = next()->lstat(m.path, st);
-		if (result != 0 || !S_ISLNK(st->st_mode))
-			return result;
-		MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	}
-	return next()->stat(m.path, st);
+	if (!m.unsure)
+		return next()->stat(m.path, st);
+	int result = next()->lstat(m.path, st);
+	return result == 0 && S_ISLNK(st->st_mode) ? stat_followed(path, st) : result;
+}
+
+__attribute__((noinline)) static int stat64_followed(const char *path, struct stat64 *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->stat64(m.path, st);
 }
 
 int wrap_stat64(const char *path, struct stat64 *st)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_TRY);
-	if (m.unsure) {
-		int result = next()->lstat64(m.path, st);
-		if (result != 0 || !S_ISLNK(st->st_mode))
-			return result;
-		MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	}
-	return next()->stat64(m.path, st);
+	if (!m.unsure)
+		return next()->stat64(m.path, st);
+	int result = next()->lstat64(m.path, st);
+	return result == 0 && S_ISLNK(st->st_mode) ? stat64_followed(path, st) : result;
 }
 
 int wrap_lstat(const char *path, struct stat *st)
@@ -92,30 +100,38 @@ int wrap_fstatat64(int dir, const char *path, struct stat64 *st, int flags)
 }
 
 /* What programs that were linked before glibc 2.33 call: `version` is that of struct stat. */
+__attribute__((noinline)) static int xstat_followed(int version, const char *path, struct stat *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->__xstat(version, m.path, st);
+}
+
 int wrap___xstat(int version, const char *path, struct stat *st)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_TRY);
-	if (m.unsure) {
-		int result = next()->__lxstat(version, m.path, st);
-		if (result != 0 || !S_ISLNK(st->st_mode))
-			return result;
-		MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	}
-	return next()->__xstat(version, m.path, st);
+	if (!m.unsure)
+		return next()->__xstat(version, m.path, st);
+	int result = next()->__lxstat(version, m.path, st);
+	return result == 0 && S_ISLNK(st->st_mode) ? xstat_followed(version, path, st) : result;
+}
+
+__attribute__((noinline)) static int xstat64_followed(int version, const char *path, struct stat64 *st)
+{
+	MAPPED(m);
+	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	return next()->__xstat64(version, m.path, st);
 }
 
 int wrap___xstat64(int version, const char *path, struct stat64 *st)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_TRY);
-	if (m.unsure) {
-		int result = next()->__lxstat64(version, m.path, st);
-		if (result != 0 || !S_ISLNK(st->st_mode))
-			return result;
-		MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	}
-	return next()->__xstat64(version, m.path, st);
+	if (!m.unsure)
+		return next()->__xstat64(version, m.path, st);
+	int result = next()->__lxstat64(version, m.path, st);
+	return result == 0 && S_ISLNK(st->st_mode) ? xstat64_followed(version, path, st) : result;
 }
 
 int wrap___lxstat(int version, const char *path, struct stat *st)
