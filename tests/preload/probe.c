@@ -2,7 +2,7 @@
 /*
  * probe: every wrapped call that only reads, on one path, as text.
  *
- *     probe [-c CWD] [-d DIR] PATH all|at|CALL...
+ *     probe [-r ROOT] [-c CWD] [-d DIR] PATH all|at|CALL...
  *     probe --list
  *
  * For each call one line: its name, what it returned, errno (0 before each call, so what a success leaves there is seen, too), and
@@ -10,7 +10,7 @@
  * line depends on how PATH is spelled: results that repeat the spelling are printed without it. So the same call on the
  * same object gives the same line, however the object was named, with and without the shim.
  *
- * `all` is every call; `at` those with a directory descriptor, which is DIR's (-d) or AT_FDCWD. The PATH @NULL@ is NULL.
+ * -r changes the root first. `all` is every call; `at` those with a directory descriptor, which is DIR's (-d) or AT_FDCWD. The PATH @NULL@ is NULL.
  */
 #include "tests/preload/probe.h"
 
@@ -659,7 +659,9 @@ int main(int argc, char **argv)
 		list(more_probes, more_probes_count);
 		return 0;
 	}
-	while ((option = getopt(argc, argv, "c:d:")) != -1) {
+	while ((option = getopt(argc, argv, "r:c:d:")) != -1) {
+		if (option == 'r' && (chroot(optarg) != 0 || chdir("/") != 0))
+			return 3;
 		if (option == 'c' && chdir(optarg) != 0)
 			return 3;
 		if (option == 'd' && (dir = open(optarg, O_RDONLY | O_DIRECTORY)) < 0)

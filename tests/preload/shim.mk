@@ -12,6 +12,12 @@ tests_preload_contexts_CPPFLAGS = $(PROBE_CPPFLAGS)
 tests_preload_contexts_CFLAGS = $(WARN_CFLAGS) -pthread
 tests_preload_contexts_LDFLAGS = -pthread -Wl,--enable-new-dtags -Wl,-rpath,$(abs_top_builddir)/tests/preload/.libs
 
+check_PROGRAMS += tests/preload/differential
+tests_preload_differential_SOURCES = tests/preload/differential.c
+tests_preload_differential_CPPFLAGS = $(PROBE_CPPFLAGS)
+tests_preload_differential_CFLAGS = $(WARN_CFLAGS)
+tests_preload_differential_LDFLAGS =
+
 # Never installed; -rpath makes libtool build it as a shared object.
 check_LTLIBRARIES += tests/preload/libothers.la
 tests_preload_libothers_la_SOURCES = tests/preload/others.c
@@ -19,7 +25,7 @@ tests_preload_libothers_la_CPPFLAGS = $(PROBE_CPPFLAGS)
 tests_preload_libothers_la_CFLAGS = $(WARN_CFLAGS)
 tests_preload_libothers_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 
-shim_bats = tests/preload/reading.bats tests/preload/contexts.bats tests/preload/companions.bats \
+shim_bats = tests/preload/reading.bats tests/preload/differential.bats tests/preload/contexts.bats tests/preload/companions.bats \
 	tests/preload/programs.bats tests/preload/walks.bats tests/preload/places.bats
 TESTS += $(shim_bats)
 EXTRA_DIST += $(shim_bats) tests/preload/pinned.bash
