@@ -75,6 +75,16 @@ context() {
 	/usr/bin/python3 "$T/sockets.py" "$deep/store" "$T/l"
 }
 
+@test "links that a child of the program moves are seen" {
+	mkdir "$T/other"
+	echo other >"$T/other/version"
+	ln -s "$T/other" "$T/way"
+	run pinned bash -c 'read -r a <"$0/version"; ln -sfn "$1" "$0"; read -r b <"$0/version"; echo "$a $b"' \
+		"$T/way" "$LOCATION"
+	echo "$output"
+	[ "$output" = "other one" ]
+}
+
 @test "freopen without a path does not open a pinned file for writing" {
 	context reopen "$LOCATION/version"
 	[ "$(cat "$PINNED/version")" = one ]
