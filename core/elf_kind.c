@@ -8,6 +8,13 @@
 #ifdef __x86_64__
 #define OUR_CLASS ELFCLASS64
 #define OUR_MACHINE EM_X86_64
+typedef Elf64_Ehdr file_header;
+typedef Elf64_Phdr part_header;
+#elif defined(__i386__)
+#define OUR_CLASS ELFCLASS32
+#define OUR_MACHINE EM_386
+typedef Elf32_Ehdr file_header;
+typedef Elf32_Phdr part_header;
 #endif
 
 /* glibc's loaders are all named ld-linux*.so.N (or ld64.so.N, ld.so.1 on old machines); musl's is ld-musl-*.
@@ -24,8 +31,8 @@ static bool loader_is_musl(const char *path, size_t length)
 
 static enum elf_kind kind_of_headers(const unsigned char *bytes, size_t length)
 {
-	Elf64_Ehdr file;
-	Elf64_Phdr part;
+	file_header file;
+	part_header part;
 
 	memcpy(&file, bytes, sizeof(file));
 	if (file.e_machine != OUR_MACHINE || file.e_phentsize != sizeof(part))
@@ -54,7 +61,7 @@ enum elf_kind elf_kind(const void *bytes, size_t length)
 		return ELF_UNKNOWN;
 	if (b[EI_CLASS] != OUR_CLASS || b[EI_DATA] != ELFDATA2LSB)
 		return ELF_FOREIGN;
-	if (length < sizeof(Elf64_Ehdr))
+	if (length < sizeof(file_header))
 		return ELF_UNKNOWN;
 	return kind_of_headers(b, length);
 }

@@ -8,7 +8,7 @@
  *
  * Every function returns what the kernel returned: a result, or -errno (in -4095 ... -1). None allocates,
  * locks or is a cancellation point. `struct stat` is the kernel's own on x86_64 (bits/struct_stat.h says the
- * same).
+ * same); on i386 it is where off_t has 64 bits (_FILE_OFFSET_BITS), and only there can it be asked for.
  */
 #ifndef CORE_SYS_H
 #define CORE_SYS_H
@@ -20,9 +20,31 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 
-#ifndef __x86_64__
-#error "core/sys.h: write sys_call for this machine"
-#endif
+#if defined(__i386__)
+
+/* Those that fill struct stat64. */
+#define SYS_newfstatat SYS_fstatat64
+#undef SYS_fstat
+#define SYS_fstat SYS_fstat64
+
+/* The compiler keeps ebx and ebp for itself: they are put in by hand, out of an array. */
+static inline long sys_call(long number, long a, long b, long c, long d, long e, long f)
+{
+	const long all[] = { number, a, b, c, d, e, f };
+	long result;
+
+	__asm__ volatile("push %%ebx\n\tpush %%ebp\n\t"
+			 "mov 4(%%eax), %%ebx\n\tmov 8(%%eax), %%ecx\n\tmov 12(%%eax), %%edx\n\t"
+			 "mov 16(%%eax), %%esi\n\tmov 20(%%eax), %%edi\n\tmov 24(%%eax), %%ebp\n\t"
+			 "mov (%%eax), %%eax\n\tint $0x80\n\t"
+			 "pop %%ebp\n\tpop %%ebx"
+			 : "=a"(result)
+			 : "a"(all)
+			 : "ecx", "edx", "esi", "edi", "memory");
+	return result;
+}
+
+#elif defined(__x86_64__)
 
 static inline long sys_call(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -37,6 +59,10 @@ static inline long sys_call(long number, long a, long b, long c, long d, long e,
 			 : "rcx", "r11", "memory");
 	return result;
 }
+
+#else
+#error "core/sys.h: write sys_call for this machine"
+#endif
 
 static inline int sys_openat(int dir, const char *path, int flags)
 {
@@ -53,6 +79,8 @@ static inline ssize_t sys_read(int fd, void *to, size_t room)
 	return sys_call(SYS_read, fd, (long)to, (long)room, 0, 0, 0);
 }
 
+#if !defined(__i386__) || defined(_FILE_OFFSET_BITS)
+
 static inline int sys_fstatat(int dir, const char *path, struct stat *st, int flags)
 {
 	return (int)sys_call(SYS_newfstatat, dir, (long)path, (long)st, flags, 0, 0);
@@ -65,8 +93,14 @@ static inline int sys_fstat(int fd, struct stat *st)
 
 static inline int sys_fstatfs(int fd, struct statfs *fs)
 {
+#ifdef __i386__
+	return (int)sys_call(SYS_fstatfs64, fd, sizeof(*fs), (long)fs, 0, 0, 0);
+#else
 	return (int)sys_call(SYS_fstatfs, fd, (long)fs, 0, 0, 0, 0);
+#endif
 }
+
+#endif
 
 static inline int sys_faccessat(int dir, const char *path, int mode)
 {
@@ -87,7 +121,11 @@ static inline int sys_fcntl(int fd, int command, long argument)
 /* An address, or -errno: compare with sys_failed(). */
 static inline long sys_mmap(size_t length, int protection, int flags, int fd, off_t offset)
 {
+#ifdef __i386__
+	return sys_call(SYS_mmap2, 0, (long)length, protection, flags, fd, (long)(offset / 4096));
+#else
 	return sys_call(SYS_mmap, 0, (long)length, protection, flags, fd, offset);
+#endif
 }
 
 static inline int sys_munmap(void *address, size_t length)

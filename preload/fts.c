@@ -11,6 +11,8 @@
  * names of the roots, which fts_children() tells before the first fts_read(): they are the mapped ones.
  */
 #define EXPORT_fts EXPORT
+#include "preload/as_libc.h"
+
 #include <string.h>
 
 #include "preload/wrap.h"
@@ -305,7 +307,8 @@ int wrap_fts_close(FTS *fts)
 	return stream_close(next()->fts_close, fts);
 }
 
-/* Where off_t is 64 bits wide anyway, both forms have the same structures. */
+/* Where off_t is 64 bits wide anyway, both forms have the same structures; elsewhere the second is left to libc. */
+#if __WORDSIZE == 64
 FTS *wrap_fts64_open(char *const *paths, int options, int (*compare)(const FTSENT **, const FTSENT **))
 {
 	return stream_open(next()->fts64_open, next()->fts64_close, paths, options, compare);
@@ -325,3 +328,4 @@ int wrap_fts64_close(FTS *fts)
 {
 	return stream_close(next()->fts64_close, fts);
 }
+#endif

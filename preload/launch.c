@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <elf.h>
+#include <link.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,7 +23,7 @@ static bool is_loader(char **envp)
 {
 	while (*envp)
 		envp++;
-	for (const Elf64_auxv_t *a = (const void *)(envp + 1); a->a_type != AT_NULL; a++)
+	for (const ElfW(auxv_t) *a = (const void *)(envp + 1); a->a_type != AT_NULL; a++)
 		if (a->a_type == AT_BASE)
 			return a->a_un.a_val == 0;
 	return true;

@@ -21,7 +21,8 @@ SHIM_SOURCES = \
 	preload/two_path.c \
 	preload/view.c \
 	preload/walk.c \
-	preload/calls.def \
+	preload/as_libc.h \
+	preload/calls.def preload/calls-i386.def \
 	preload/exec.c preload/exec.h \
 	preload/exec_env.c preload/exec_env.h \
 	preload/exec_strict.c \
@@ -52,3 +53,30 @@ preload/librcu-exec.map: preload/calls.def build-aux/calls-map.awk
 	$(AWK) -f $(top_srcdir)/build-aux/calls-map.awk $(top_srcdir)/preload/calls.def >$@.new && mv $@.new $@
 CLEANFILES += preload/librcu-exec.map
 EXTRA_DIST += build-aux/calls-map.awk
+
+# The same for 32-bit programs, by a compiler that makes both (gcc-multilib). ld.so finds the right one where LD_PRELOAD has $LIB.
+if MULTILIB
+m32dir = $(exec_prefix)/$(LIB32)/rcu-repo
+m32_DATA = preload/m32/librcu-exec.so
+# the few functions that the compiler makes calls of, such as 64-bit division: inside the shim
+M32_LINK = -shared -nostdlib -nostartfiles -Wl,-z,now -Wl,-z,relro -Wl,-z,initfirst -Wl,-z,noexecstack \
+	-Wl,-z,noseparate-code -Wl,--hash-style=both -Wl,--version-script=preload/m32/librcu-exec.map
+preload/m32/librcu-exec.so: $(SHIM_SOURCES) preload/mem.c $(CORE_SOURCES) preload/m32/librcu-exec.map
+	$(AM_V_GEN)sources=; for source in $(SHIM_SOURCES) preload/mem.c $(CORE_SOURCES); do \
+		case $$source in *.c) sources="$$sources $(srcdir)/$$source" ;; esac; \
+	done; \
+	$(CC) -m32 -fPIC $(DEFS) $(DEFAULT_INCLUDES) $(preload_librcu_exec_la_CPPFLAGS) $(CPPFLAGS) -D_FILE_OFFSET_BITS=64 \
+		$(CFLAGS) $(preload_librcu_exec_la_CFLAGS) $(M32_LINK) -o $@.new $$sources -lgcc && mv $@.new $@
+preload/m32/librcu-exec.map: preload/calls-i386.def build-aux/calls-map.awk
+	$(AM_V_GEN)$(MKDIR_P) preload/m32 && \
+	$(AWK) -f $(top_srcdir)/build-aux/calls-map.awk $(top_srcdir)/preload/calls-i386.def >$@.new && mv $@.new $@
+CLEANFILES += preload/m32/librcu-exec.map preload/m32/librcu-exec.so
+endif
+
+# After a change of calls.def; LIBC32 is a 32-bit libc.
+LIBC32 = /lib32/libc.so.6
+calls-i386:
+	$(AM_V_GEN)nm -D --defined-only $(LIBC32) | $(AWK) -f $(srcdir)/build-aux/calls-i386.awk - $(srcdir)/preload/calls.def \
+		>$(srcdir)/preload/calls-i386.def
+.PHONY: calls-i386
+EXTRA_DIST += build-aux/calls-i386.awk

@@ -79,6 +79,19 @@ static const struct raw_call raw_calls[] = {
 	{ SYS_lstat, NONE, 0, NONE, ENTRY, NOFOLLOW },
 	{ SYS_newfstatat, 0, 1, 3, ENTRY, AT_SYMLINK_NOFOLLOW },
 #endif
+#ifdef __i386__
+	{ SYS_stat64, NONE, 0, NONE, LOOK, 0 },
+	{ SYS_lstat64, NONE, 0, NONE, ENTRY, NOFOLLOW },
+	{ SYS_fstatat64, 0, 1, 3, ENTRY, AT_SYMLINK_NOFOLLOW },
+	{ SYS_statfs64, NONE, 0, NONE, LOOK, 0 },
+	{ SYS_chown32, NONE, 0, NONE, CHANGE, 0 },
+	{ SYS_lchown32, NONE, 0, NONE, CHANGE, NOFOLLOW },
+	{ SYS_truncate64, NONE, 0, NONE, TRUNCATE, 0 },
+	{ SYS_utimensat_time64, 0, 1, 3, TIMES, AT_SYMLINK_NOFOLLOW },
+	{ SYS_fanotify_mark, 4, 5, 1, LOOK, FAN_MARK_DONT_FOLLOW }, /* its mask is two arguments */
+#else
+	{ SYS_fanotify_mark, 3, 4, 1, LOOK, FAN_MARK_DONT_FOLLOW },
+#endif
 	{ SYS_openat, 0, 1, 2, OPEN, 0 },
 	{ SYS_openat2, 0, 1, NONE, OPEN_HOW, 0 },
 	{ SYS_statx, 0, 1, 2, ENTRY_X, AT_SYMLINK_NOFOLLOW },
@@ -103,7 +116,6 @@ static const struct raw_call raw_calls[] = {
 	{ SYS_utimensat, 0, 1, 3, TIMES, AT_SYMLINK_NOFOLLOW },
 	{ SYS_truncate, NONE, 0, NONE, TRUNCATE, 0 },
 	{ SYS_inotify_add_watch, NONE, 1, 2, LOOK, IN_DONT_FOLLOW },
-	{ SYS_fanotify_mark, 3, 4, 1, LOOK, FAN_MARK_DONT_FOLLOW },
 	{ SYS_name_to_handle_at, 0, 1, 4, LOOK, FOLLOW },
 	{ SYS_open_tree, 0, 1, 2, LOOK, AT_SYMLINK_NOFOLLOW },
 	{ SYS_fspick, 0, 1, 2, LOOK, PICK_NOFOLLOW },
@@ -304,6 +316,39 @@ static long after_child(long result)
 	return result;
 }
 
+/* Calls whose wrapper knows all that is to be known. */
+static long by_function(struct arguments *a)
+{
+	const int first = (int)a->at[0], third = (int)a->at[2];
+
+	switch (a->number) {
+	case SYS_bind:
+		return wrap_bind(first, (void *)a->at[1], (socklen_t)third);
+	case SYS_connect:
+		return wrap_connect(first, (void *)a->at[1], (socklen_t)third);
+	case SYS_sendto:
+		return wrap_sendto(first, (void *)a->at[1], (size_t)a->at[2], (int)a->at[3], (void *)a->at[4],
+				   (socklen_t)a->at[5]);
+	case SYS_sendmsg:
+		return wrap_sendmsg(first, (void *)a->at[1], third);
+	case SYS_sendmmsg:
+		return wrap_sendmmsg(first, (void *)a->at[1], (unsigned)third, (int)a->at[3]);
+	case SYS_mount:
+		return wrap_mount((char *)a->at[0], (char *)a->at[1], (char *)a->at[2],
+				  (unsigned long)a->at[3], (void *)a->at[4]);
+	case SYS_umount2:
+		return wrap_umount2((char *)a->at[0], (int)a->at[1]);
+	case SYS_pivot_root:
+		return wrap_pivot_root((char *)a->at[0], (char *)a->at[1]);
+	case SYS_acct:
+		return wrap_acct((char *)a->at[0]);
+	case SYS_ioctl:
+		return wrap_ioctl(first, (unsigned long)a->at[1], (void *)a->at[2]);
+	default:
+		return by_number(a);
+	}
+}
+
 /* Calls with more than one path, or with another function's duties; the rest is found in the table. */
 static long dispatch(struct arguments *a)
 {
@@ -347,35 +392,13 @@ static long dispatch(struct arguments *a)
 		return make_symlink(a, (int)a->at[1], 2);
 	case SYS_move_mount:
 		return two_looks(a, first, third);
-	case SYS_bind:
-		return wrap_bind(first, (void *)a->at[1], (socklen_t)third);
-	case SYS_connect:
-		return wrap_connect(first, (void *)a->at[1], (socklen_t)third);
-	case SYS_sendto:
-		return wrap_sendto(first, (void *)a->at[1], (size_t)a->at[2], (int)a->at[3], (void *)a->at[4],
-				   (socklen_t)a->at[5]);
-	case SYS_sendmsg:
-		return wrap_sendmsg(first, (void *)a->at[1], third);
-	case SYS_sendmmsg:
-		return wrap_sendmmsg(first, (void *)a->at[1], (unsigned)third, (int)a->at[3]);
-	case SYS_mount:
-		return wrap_mount((char *)a->at[0], (char *)a->at[1], (char *)a->at[2],
-				  (unsigned long)a->at[3], (void *)a->at[4]);
-	case SYS_umount2:
-		return wrap_umount2((char *)a->at[0], (int)a->at[1]);
-	case SYS_pivot_root:
-		return wrap_pivot_root((char *)a->at[0], (char *)a->at[1]);
-	case SYS_acct:
-		return wrap_acct((char *)a->at[0]);
-	case SYS_ioctl:
-		return wrap_ioctl(first, (unsigned long)a->at[1], (void *)a->at[2]);
 	case SYS_fchmod:
 	case SYS_fchown:
 	case SYS_fsetxattr:
 	case SYS_fremovexattr:
 		return on_descriptor(a);
 	default:
-		return by_number(a);
+		return by_function(a);
 	}
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define EXPORT_stat EXPORT
+#include "preload/as_libc.h"
+
 #include "preload/wrap.h"
 
 /*

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "preload/state.h"
 
-#include <elf.h>
 #include <errno.h>
+#include <link.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -38,8 +38,7 @@ static bool arena_init(struct arena *arena, size_t size)
 	*arena = (struct arena){ shim.room, sizeof(shim.room) };
 	if (size <= sizeof(shim.room))
 		return true;
-	long address = sys_call(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-				-1, 0);
+	long address = sys_mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (sys_failed(address))
 		return false;
@@ -88,7 +87,7 @@ static unsigned long auxiliary_get(char **envp, unsigned long type)
 {
 	while (*envp)
 		envp++;
-	for (const Elf64_auxv_t *a = (const void *)(envp + 1); a->a_type != AT_NULL; a++)
+	for (const ElfW(auxv_t) *a = (const void *)(envp + 1); a->a_type != AT_NULL; a++)
 		if (a->a_type == type)
 			return a->a_un.a_val;
 	return 0;

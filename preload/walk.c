@@ -9,6 +9,8 @@
  * directory whose descriptor is needed deeper down. None of these calls is async-signal-safe in libc.
  */
 #define EXPORT_walk EXPORT
+#include "preload/as_libc.h"
+
 #include <ftw.h>
 #include <limits.h>
 #include <string.h>
@@ -36,7 +38,7 @@ union description {
 
 struct object {
 	dev_t device;
-	ino_t inode;
+	ino64_t inode;
 };
 
 /* One directory that is being read. Its names come from the stream, or, when that had to be closed, from `names`. */
@@ -80,7 +82,7 @@ static mode_t mode_of(const struct tree *t, const union description *d)
 
 static struct object object_of(const struct tree *t, const union description *d)
 {
-	return t->large ? (struct object){ d->large.st_dev, (ino_t)d->large.st_ino }
+	return t->large ? (struct object){ d->large.st_dev, d->large.st_ino }
 			: (struct object){ d->plain.st_dev, d->plain.st_ino };
 }
 

@@ -46,7 +46,11 @@ struct file_handle;
 struct mount_attr;
 
 /* Of struct stat in the __xstat family, which every glibc has. */
+#ifdef __i386__
+#define STAT_VERSION 3
+#else
 #define STAT_VERSION 1
+#endif
 
 /* Prototypes of all bodies. */
 #define CALL(family, id, symbol, mark, version, result, parameters) \

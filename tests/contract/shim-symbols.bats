@@ -88,6 +88,12 @@ judged() {
 	done
 }
 
+@test "calls-i386.def is what calls.def and the 32-bit libc make" {
+	[ -r /lib32/libc.so.6 ] || skip "no 32-bit libc here"
+	nm -D --defined-only /lib32/libc.so.6 |
+		awk -f "$RCU_SRC/build-aux/calls-i386.awk" - "$RCU_SRC/preload/calls.def" | diff "$RCU_SRC/preload/calls-i386.def" -
+}
+
 @test "each row of excused.def is one line, and has a reason" {
 	[ "$(grep -cE '^(EXCUSED|MISSING)\("[^"]{10,}", [A-Za-z0-9_ ]+\)$' "$RCU_SRC/preload/excused.def")" \
 		= "$(grep -cE '^[A-Z]+\(' "$RCU_SRC/preload/excused.def")" ]

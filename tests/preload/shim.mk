@@ -25,7 +25,25 @@ tests_preload_libothers_la_CPPFLAGS = $(PROBE_CPPFLAGS)
 tests_preload_libothers_la_CFLAGS = $(WARN_CFLAGS)
 tests_preload_libothers_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 
+# A program that is not of the system's word size, and one that is.
+check_PROGRAMS += tests/preload/small64
+tests_preload_small64_SOURCES = tests/preload/small.c
+tests_preload_small64_CPPFLAGS = $(PROBE_CPPFLAGS)
+tests_preload_small64_CFLAGS = $(WARN_CFLAGS)
+tests_preload_small64_LDFLAGS =
+if MULTILIB
+check_PROGRAMS += tests/preload/small32 tests/preload/small32-large
+tests_preload_small32_SOURCES = tests/preload/small.c
+tests_preload_small32_CPPFLAGS = $(PROBE_CPPFLAGS)
+tests_preload_small32_CFLAGS = -m32 $(WARN_CFLAGS)
+tests_preload_small32_LDFLAGS = -m32
+tests_preload_small32_large_SOURCES = tests/preload/small.c
+tests_preload_small32_large_CPPFLAGS = $(PROBE_CPPFLAGS) -D_FILE_OFFSET_BITS=64
+tests_preload_small32_large_CFLAGS = -m32 $(WARN_CFLAGS)
+tests_preload_small32_large_LDFLAGS = -m32
+endif
+
 shim_bats = tests/preload/reading.bats tests/preload/differential.bats tests/preload/contexts.bats tests/preload/companions.bats \
-	tests/preload/programs.bats tests/preload/walks.bats tests/preload/places.bats
+	tests/preload/programs.bats tests/preload/walks.bats tests/preload/places.bats tests/preload/multilib.bats
 TESTS += $(shim_bats)
 EXTRA_DIST += $(shim_bats) tests/preload/pinned.bash

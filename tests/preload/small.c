@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * small DIRECTORY [COMMAND...]: a program of another word size than the system's. Looks at DIRECTORY/version and its neighbours by calls of
+ * every family, says what does not agree with what open() reads, then that, and executes COMMAND. Built twice: as it is, where off_t may
+ * have 32 bits, and with 64 (-D_FILE_OFFSET_BITS=64).
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <ftw.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+static char file[4096], text[4096];
+static struct stat expected;
+
+static int wrong(const char *what)
+{
+	printf("%s: %s\n", what, strerror(errno));
+	return 1;
+}
+
+static int is_expected(const struct stat *st)
+{
+	return st->st_ino == expected.st_ino && st->st_dev == expected.st_dev &&
+	       st->st_size == expected.st_size;
+}
+
+static int met(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	return type == FTW_F && where->level == 1 && strcmp(path, file) == 0 && is_expected(st) ? 7 : 0;
+}
+
+static int looks(const char *directory)
+{
+	struct stat st;
+	struct statvfs fs;
+	char resolved[4096];
+	int bad = 0;
+
+	if (stat(file, &st) != 0 || !is_expected(&st))
+		bad += wrong("stat");
+	if (lstat(file, &st) != 0 || !is_expected(&st))
+		bad += wrong("lstat");
+	if (fstatat(AT_FDCWD, file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !is_expected(&st))
+		bad += wrong("fstatat");
+	if (access(file, R_OK) != 0 || statvfs(file, &fs) != 0)
+		bad += wrong("access, statvfs");
+	if (!realpath(file, resolved) || stat(resolved, &st) != 0 || !is_expected(&st))
+		bad += wrong("realpath");
+	if (syscall(SYS_access, file, R_OK) != 0)
+		bad += wrong("access by number");
+	if (nftw(directory, met, 4, 0) != 7)
+		bad += wrong("nftw");
+	return bad;
+}
+
+static int lists(const char *directory)
+{
+	char pattern[4096];
+	glob_t names = { 0 };
+	DIR *stream = opendir(directory);
+	int count = 0, bad = 0;
+
+	for (struct dirent *entry; stream && (entry = readdir(stream));)
+		count += strcmp(entry->d_name, "version") == 0;
+	if (count != 1 || closedir(stream) != 0)
+		bad += wrong("opendir");
+	snprintf(pattern, sizeof(pattern), "%s/vers*", directory);
+	if (glob(pattern, 0, NULL, &names) != 0 || names.gl_pathc != 1 ||
+	    strcmp(names.gl_pathv[0], file) != 0)
+		bad += wrong("glob");
+	globfree(&names);
+#ifndef _FILE_OFFSET_BITS /* fts.c */
+	char *roots[] = { (char *)directory, NULL };
+	FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW, NULL);
+	FTSENT *entry;
+	count = 0;
+	while (fts && (entry = fts_read(fts)))
+		count += entry->fts_level == 1 && strcmp(entry->fts_path, file) == 0 &&
+			 is_expected(entry->fts_statp);
+	if (count != 1 || fts_close(fts) != 0)
+		bad += wrong("fts");
+#endif
+	return bad;
+}
+
+static int refused(const char *what, int result)
+{
+	return result == 0 || errno != EROFS ? wrong(what) : 0;
+}
+
+static int writes(void)
+{
+	struct timeval times[2] = { { 0 } };
+	int bad = 0;
+
+	bad += refused("truncate", truncate(file, 1));
+	bad += refused("chown", chown(file, getuid(), getgid()));
+	bad += refused("utimes", utimes(file, times));
+	bad += refused("unlink", unlink(file));
+	bad += refused("open", open(file, O_RDWR) < 0);
+	return bad;
+}
+
+/* Does a mapping hold a pin? */
+static int is_held(void)
+{
+	char line[8192];
+	FILE *maps = fopen("/proc/self/maps", "r");
+	int held = 0;
+
+	while (maps && fgets(line, sizeof(line), maps))
+		held = held || strstr(line, "/.rcu-repo/pins/") != NULL;
+	if (maps)
+		fclose(maps);
+	return held;
+}
+
+int main(int argc, char **argv)
+{
+	FILE *stream;
+	int fd, bad;
+
+	if (argc < 2)
+		return 2;
+	snprintf(file, sizeof(file), "%s/version", argv[1]);
+	fd = open(file, O_RDONLY);
+	if (fd < 0 || fstat(fd, &expected) != 0 || read(fd, text, sizeof(text) - 1) < 0)
+		return wrong(file);
+	stream = fopen(file, "r");
+	char again[sizeof(text)] = "";
+	if (!stream || !fgets(again, sizeof(again), stream) || strcmp(again, text) != 0)
+		return wrong("fopen");
+	bad = looks(argv[1]) + lists(argv[1]);
+	if (!getenv("SMALL_BARE"))
+		bad += writes();
+	if (bad)
+		return 1;
+	printf("%zu bits%s: %s", 8 * sizeof(long), is_held() ? ", held" : "", text);
+	fflush(stdout);
+	if (argc > 2) {
+		execvp(argv[2], argv + 2);
+		return wrong(argv[2]);
+	}
+	return 0;
+}
