@@ -127,11 +127,11 @@ STAY_STATIC='busybox cat "$1/version"; echo $$ >"$2"; exec busybox sleep 1000'
 }
 
 @test "env -i" {
-	judge "env -i, dynamic" "$RCU_EXEC" -l "$LOCATION" -- env -i "$(command -v bash)" -c "PATH=$PATH; $STAY" b "$LOCATION" "$T/pid"
+	judge "env -i, dynamic" "$RCU_EXEC" -l "$LOCATION" -- env -i "ASAN_OPTIONS=${ASAN_OPTIONS-}" "$(command -v bash)" -c "PATH=$PATH; $STAY" b "$LOCATION" "$T/pid"
 }
 
 @test "env -i, then a static one" {
-	judge "env -i, static" "$RCU_EXEC" -l "$LOCATION" -- env -i "$(command -v busybox)" sh -c "PATH=$PATH; $STAY_STATIC" sh "$LOCATION" "$T/pid"
+	judge "env -i, static" "$RCU_EXEC" -l "$LOCATION" -- env -i "ASAN_OPTIONS=${ASAN_OPTIONS-}" "$(command -v busybox)" sh -c "PATH=$PATH; $STAY_STATIC" sh "$LOCATION" "$T/pid"
 }
 
 @test "su, by root" {

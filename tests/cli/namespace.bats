@@ -245,19 +245,21 @@ deeper() {
 	publish B
 	[ "$(deeper 'busybox cat "$1/version"; :')" = A ]
 	[ "$(deeper 'exec -a cat busybox "$1/version"')" = A ]
-	[ "$(deeper 'env -i "$(command -v busybox)" cat "$1/version"')" = A ]
+	# rcu-exec may be built with a sanitizer, which has to know that it is not the first library
+	[ "$(deeper 'env -i ASAN_OPTIONS="$ASAN_OPTIONS" "$(command -v busybox)" cat "$1/version"')" = A ]
 	[ "$(deeper 'cd "$1/profiles" && busybox cat ../version && busybox pwd -P' | tr '\n' ' ')" = \
 		"A $STORE/snapshots/1/profiles " ]
 	deeper '/usr/bin/python3 -c "
 import os, subprocess, sys
 file = sys.argv[1] + \"/version\"
+little = {\"ASAN_OPTIONS\": os.environ.get(\"ASAN_OPTIONS\", \"\")}
 def wait(pid): assert os.waitpid(pid, 0)[1] == 0
 sys.stdout.flush()
-wait(os.posix_spawn(\"$(command -v busybox)\", [\"cat\", file], {}))
+wait(os.posix_spawn(\"$(command -v busybox)\", [\"cat\", file], little))
 wait(os.posix_spawnp(\"busybox\", [\"busybox\", \"cat\", file], os.environ))
 subprocess.run([\"busybox\", \"cat\", file], check=True)
 os.system(\"busybox cat \" + file)
-os.execve(\"$(command -v busybox)\", [\"cat\", file], {})" "$1"' >"$T/out"
+os.execve(\"$(command -v busybox)\", [\"cat\", file], little)" "$1"' >"$T/out"
 	printf '%s\n' A A A A A | diff - "$T/out"
 }
 
@@ -283,7 +285,7 @@ os.execvp(\"busybox\", [\"busybox\", \"grep\", \"SigBlk\", \"/proc/self/status\"
 	sync_version A
 	publish B
 	[ "$(deeper --via=preload 'busybox cat "$1/version"; :')" = B ]
-	[ "$(deeper --via=preload 'env -i bash -c "$(command -v busybox) cat \"\$1/version\"; :" b "$1"')" = B ]
+	[ "$(deeper --via=preload 'env -i ASAN_OPTIONS="$ASAN_OPTIONS" bash -c "$(command -v busybox) cat \"\$1/version\"; :" b "$1"')" = B ]
 	[ "$(LAUNCHER=/nowhere deeper 'busybox cat "$1/version"; :')" = B ]
 	[ "$(deeper --strict 'busybox cat "$1/version"; :')" = A ]
 	run -126 --separate-stderr deeper --strict --via=preload 'busybox cat "$1/version"'
