@@ -161,8 +161,8 @@ __attribute__((noinline)) static size_t begin(struct mapped *m, enum map_leaf le
 }
 
 /*
- * What is called most, an absolute path whose directory is known, is decided in few instructions and without a call; anything else is
- * left to decide().
+ * What is called most, an absolute path whose directory is known and a mere name, is decided in few instructions and without a call;
+ * anything else is left to decide().
  */
 size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf)
 {
@@ -179,7 +179,11 @@ size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf
 	m->walk = false;
 	if (__builtin_expect(path[0] != '/' || m->length >= PATH_MAX || leaf > LEAF_NOFOLLOW, 0)) {
 		m->directory = slash == NO_SLASH ? 0 : directory_before(path, slash);
-		return decide(m, leaf);
+		if (m->directory != 0 || m->length - 1 >= PATH_MAX - 1 || leaf == LEAF_FOLLOW ||
+		    (leaf != LEAF_TRY && m->length == sizeof(entry_name) - 1))
+			return decide(m, leaf);
+		m->unsure = leaf == LEAF_TRY;
+		return 0;
 	}
 	size_t leaf_length = m->length - slash - 1, directory = directory_before(path, slash);
 	m->directory = directory;
