@@ -259,6 +259,8 @@ static unsigned learn(const struct mapped *m, enum map_leaf leaf, char *room, si
 			length++;
 		while (length < want && path[length] != '/')
 			length++;
+		if (length >= 2 && memcmp(path + length - 2, "/.", 2) == 0)
+			continue; /* no link; and a path may have 2,000 of them */
 		if (!write_mapped(room, size, path, length, known))
 			return KNOWN_NOT;
 		ssize_t result = sys_readlinkat(m->dir, room, target, sizeof(target));
