@@ -136,11 +136,80 @@ static inline size_t settle(struct mapped *m, enum map_leaf leaf)
 	return alias_pin(m->known)->snapshot_length + m->length - alias_length(m->known) + 1;
 }
 
+/* --- behind a seccomp filter --- */
+
+static bool confined;
+static bool confined_by[KNOWN_ALIAS + SHIM_ALIASES * SHIM_PINS_MAX]; /* the alias leads to its pin */
+static bool may_confine;
+
+void map_confine_prepare(void)
+{
+	for (unsigned known = KNOWN_ALIAS; known < KNOWN_ALIAS + SHIM_ALIASES * shim.count; known++) {
+		const struct shim_pin *pin = alias_pin(known);
+
+		MAPPED(m);
+		MAP(m, AT_FDCWD, pin->alias[(known - KNOWN_ALIAS) % SHIM_ALIASES].text, LEAF_FOLLOW);
+		confined_by[known] = m.kind == MAP_MOVED && strcmp(m.path, pin->snapshot) == 0;
+	}
+	may_confine = memory_is_own();
+}
+
+void map_confine(void)
+{
+	if (!may_confine)
+		return;
+	__atomic_store_n(&confined, true, __ATOMIC_RELEASE);
+	memory_off();
+}
+
+/* The longest alias that the path begins with. */
+static unsigned alias_before(const char *path, size_t length)
+{
+	unsigned found = KNOWN_NOT;
+	size_t longest = 0;
+
+	for (unsigned known = KNOWN_ALIAS; known < KNOWN_ALIAS + SHIM_ALIASES * shim.count; known++) {
+		const struct shim_alias *alias = &alias_pin(known)
+							  ->alias[(known - KNOWN_ALIAS) % SHIM_ALIASES];
+
+		if (confined_by[known] && alias->length > longest && alias->length <= length &&
+		    (path[alias->length] == '/' || path[alias->length] == '\0') &&
+		    memcmp(path, alias->text, alias->length) == 0) {
+			found = known;
+			longest = alias->length;
+		}
+	}
+	return found;
+}
+
+static size_t quick_confined(struct mapped *m, enum map_leaf leaf)
+{
+	bool follow = leaf == LEAF_FOLLOW || leaf == LEAF_TRY;
+
+	m->walk = false;
+	m->unsure = false;
+	m->known = alias_before(m->path, m->length);
+	if (m->known == KNOWN_NOT)
+		return 0;
+	if (follow || m->length > alias_length(m->known))
+		return settle(m, LEAF_FOLLOW);
+	/* STORE/latest itself; or LOCATION, which is the link that it is. */
+	if ((m->known - KNOWN_ALIAS) % SHIM_ALIASES == ALIAS_LATEST) {
+		m->kind = MAP_ENTRY;
+		m->pin = (m->known - KNOWN_ALIAS) / SHIM_ALIASES;
+	}
+	return 0;
+}
+
+/* --- by memory --- */
+
 /* What map_quick() leaves open once it knows the lengths. */
 __attribute__((noinline)) static size_t decide(struct mapped *m, enum map_leaf leaf)
 {
 	if (m->length == 0 || m->length >= PATH_MAX)
 		return 0;
+	if (__atomic_load_n(&confined, __ATOMIC_RELAXED))
+		return quick_confined(m, leaf);
 	size_t length = leaf == LEAF_FOLLOW && has_leaf(m) ? m->length : m->directory;
 	m->walk = is_for_walk(m, leaf);
 	if (m->walk)
@@ -152,6 +221,14 @@ __attribute__((noinline)) static size_t decide(struct mapped *m, enum map_leaf l
 	else if (m->dir == AT_FDCWD)
 		m->known = memory_find(memory_seed_cwd(), m->path, length);
 	return m->known == KNOWN_NOT ? room_for_walk(m->length) : settle(m, leaf);
+}
+
+/* The directory of an absolute path is not known; behind a filter nothing is. */
+__attribute__((noinline)) static size_t look_first(struct mapped *m, enum map_leaf leaf)
+{
+	m->unsure = false;
+	return __atomic_load_n(&confined, __ATOMIC_RELAXED) ? quick_confined(m, leaf)
+							    : room_for_walk(m->length);
 }
 
 /* Nothing to map, or nothing known yet of what there is. */
@@ -200,8 +277,7 @@ size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf
 	m->known = known;
 	if (known != KNOWN_NOT)
 		return alias_pin(known)->snapshot_length + m->length - alias_length(known) + 1;
-	m->unsure = false;
-	return room_for_walk(m->length);
+	return look_first(m, leaf);
 }
 
 /* path[0 .. length), which begins with what is known, as it is to be handed on. False if it has become too long. */
@@ -625,6 +701,8 @@ size_t map_place(struct mapped *m, enum map_leaf leaf, char *room, size_t size)
 		m->pin = (m->known - KNOWN_ALIAS) / SHIM_ALIASES;
 		return 0;
 	}
+	if (__atomic_load_n(&confined, __ATOMIC_RELAXED))
+		return 0;
 	m->known = KNOWN_NOT;
 	m->walk = true;
 	m->unsure = false;

@@ -104,6 +104,15 @@ size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf
 /* Writes the mapped text to room[0 .. size), after it has learned or walked if need be. Returns 0, or the larger room that it needs. */
 size_t map_place(struct mapped *m, enum map_leaf leaf, char *room, size_t size);
 
+/*
+ * For a process that is about to install a seccomp(2) filter, which may end it for a system call that the program itself never makes.
+ * From map_confine() on nothing is asked of the kernel: an absolute path that begins with the text of an alias leads to the snapshot, any
+ * other is the same. map_confine_prepare(), before the filter, looks which aliases still lead to their pin. A vfork child, whose memory is its
+ * parent's, is not confined. Other threads are, though the filter may not be theirs.
+ */
+void map_confine_prepare(void);
+void map_confine(void);
+
 /* Keeps errno. */
 void map_close_door(struct mapped *m);
 

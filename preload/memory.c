@@ -20,14 +20,20 @@ uint64_t memory_salt;
 
 static uint64_t cwd_state;
 static int owner;
-static bool off; /* nothing is added any more */
+static bool off; /* for good: nothing is added any more */
+
+/* Then it does not matter whose the memory is, and a filter may not let us ask. */
+static bool is_off(void)
+{
+	return __atomic_load_n(&off, __ATOMIC_SEQ_CST);
+}
 
 static int process_id(void)
 {
 	return (int)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 }
 
-static bool is_owner(void)
+bool memory_is_own(void)
 {
 	return process_id() == __atomic_load_n(&owner, __ATOMIC_RELAXED);
 }
@@ -39,7 +45,7 @@ void memory_start(void)
 
 void memory_add(uint64_t seed, const char *text, size_t length, unsigned known)
 {
-	if (seed == 0 || __atomic_load_n(&off, __ATOMIC_SEQ_CST))
+	if (seed == 0 || is_off())
 		return;
 	uint64_t hash = hash_text(seed, text, length);
 
@@ -61,7 +67,9 @@ void memory_off(void)
 
 void memory_root_changed(void)
 {
-	if (!is_owner()) {
+	if (is_off())
+		return;
+	if (!memory_is_own()) {
 		memory_off();
 		return;
 	}
@@ -76,7 +84,7 @@ void memory_cwd_begin(void)
 
 void memory_cwd_end(bool changed)
 {
-	if (changed && is_owner())
+	if (changed && !is_off() && memory_is_own())
 		__atomic_add_fetch(&cwd_state, CWD_EPOCH, __ATOMIC_SEQ_CST);
 	else if (changed)
 		__atomic_or_fetch(&cwd_state, CWD_STRANGER, __ATOMIC_SEQ_CST);
@@ -89,6 +97,8 @@ void memory_cwd_end(bool changed)
  */
 void memory_own(void)
 {
+	if (is_off())
+		return;
 	memory_start();
 	if (__atomic_fetch_and(&cwd_state, ~(uint64_t)CWD_STRANGER, __ATOMIC_SEQ_CST) & CWD_STRANGER)
 		__atomic_add_fetch(&cwd_state, CWD_EPOCH, __ATOMIC_SEQ_CST);
@@ -98,7 +108,7 @@ uint64_t memory_seed_cwd(void)
 {
 	uint64_t state = __atomic_load_n(&cwd_state, __ATOMIC_ACQUIRE), seed = memory_seed();
 
-	if ((state & CWD_CHANGING_MASK) || ((state & CWD_STRANGER) && !is_owner()))
+	if ((state & CWD_CHANGING_MASK) || ((state & CWD_STRANGER) && !memory_is_own()))
 		return 0;
 	return hash_fold(seed, state / CWD_EPOCH ^ HASH_KEY);
 }

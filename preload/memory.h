@@ -62,6 +62,9 @@ void memory_root_changed(void);
 void memory_cwd_begin(void);
 void memory_cwd_end(bool changed);
 
+/* Is this process the owner? */
+bool memory_is_own(void);
+
 /* In a fork child. */
 void memory_own(void);
 

@@ -8,6 +8,7 @@
  */
 #define EXPORT_raw EXPORT
 #include <linux/openat2.h>
+#include <linux/seccomp.h>
 #include <string.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
@@ -349,6 +350,19 @@ static long by_function(struct arguments *a)
 	}
 }
 
+/* With a flag the kernel answers with a descriptor, or a thread's number where it could not be done for all. */
+static long filter_calls(struct arguments *a)
+{
+	bool filters = a->at[0] == SECCOMP_SET_MODE_FILTER || a->at[0] == SECCOMP_SET_MODE_STRICT;
+
+	if (filters)
+		map_confine_prepare();
+	long result = make(a);
+	if (filters && result >= 0)
+		map_confine();
+	return result;
+}
+
 /* Calls with more than one path, or with another function's duties; the rest is found in the table. */
 static long dispatch(struct arguments *a)
 {
@@ -372,6 +386,11 @@ static long dispatch(struct arguments *a)
 		return wrap_unshare(first);
 	case SYS_setns:
 		return wrap_setns(first, (int)a->at[1]);
+	case SYS_prctl:
+		return wrap_prctl(first, (unsigned long)a->at[1], (unsigned long)a->at[2],
+				  (unsigned long)a->at[3], (unsigned long)a->at[4]);
+	case SYS_seccomp:
+		return filter_calls(a);
 	case SYS_wait4:
 	case SYS_waitid:
 		return after_child(make(a));

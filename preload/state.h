@@ -22,6 +22,7 @@
 
 /* A text whose walk ends in D/L: LOCATION as the pin names it, and STORE/latest. */
 #define SHIM_ALIASES 2
+#define ALIAS_LATEST 1
 
 #define SHIM_ROOM 1536
 

@@ -6,6 +6,7 @@
  */
 #define EXPORT_view EXPORT
 #include <sched.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "preload/exec.h"
@@ -69,6 +70,21 @@ int wrap_setns(int fd, int type)
 	exec_pins_settle();
 	if (result == 0 && (type == 0 || (type & (CLONE_NEWNS | CLONE_NEWUSER))))
 		memory_off();
+	return result;
+}
+
+/* --- a filter of system calls --- */
+
+/* Variadic in libc; what was not passed is a register with anything in it, and goes on as it came. */
+int wrap_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+	bool filters = option == PR_SET_SECCOMP && shim_active();
+
+	if (filters)
+		map_confine_prepare();
+	int result = next()->prctl(option, a, b, c, d);
+	if (filters && result == 0)
+		map_confine();
 	return result;
 }
 

@@ -85,6 +85,21 @@ context() {
 	[ "$output" = "other one" ]
 }
 
+@test "behind a seccomp filter it makes the program's own system calls and no other" {
+	local how file
+	for how in confined confined-by-number; do
+		for file in app-misc/one/Manifest version; do
+			cat "$PINNED/$file" "$PINNED/$file" "$PINNED/$file" >"$T/want"
+			run pinned "$PROBES/contexts" "$how" "$LOCATION/$file"
+			echo "$how $file: $status $output"
+			[ "$status:$output" = "0:$(cat "$T/want")" ]
+			[ "$(pinned "$PROBES/contexts" "$how" "$STORE/latest/$file")" = "$(cat "$T/want")" ]
+			[ "$(pinned "$PROBES/contexts" "$how" "/proc/version")" != "" ]
+		done
+		[ "$("$PROBES/contexts" "$how" "$LOCATION/version")" = $'ten\nten\nten' ]
+	done
+}
+
 @test "freopen without a path does not open a pinned file for writing" {
 	context reopen "$LOCATION/version"
 	[ "$(cat "$PINNED/version")" = one ]
