@@ -135,22 +135,6 @@ static int enter_mount_namespace(const char *store, struct err *err)
 
 /* ---- all of them ---- */
 
-static int check_stores(const struct pin *pins, size_t count, struct err *err)
-{
-	for (size_t i = 0; i < count; i++)
-		for (size_t j = 0; j < i; j++) {
-			const char *left = strrchr(pins[i].snapshot, '/'),
-				   *right = strrchr(pins[j].snapshot, '/');
-			const size_t length = left ? (size_t)(left - pins[i].snapshot) : 0;
-
-			if (right && length == (size_t)(right - pins[j].snapshot) &&
-			    strncmp(pins[i].snapshot, pins[j].snapshot, length) == 0)
-				return err_fail(err, STATUS_USAGE, pins[i].location,
-						"two snapshots of one store cannot be pinned in a namespace");
-		}
-	return 0;
-}
-
 /*
  * To be asked outside, where everybody has his own id: what belongs to somebody whom the user namespace does
  * not know cannot be copied up.
@@ -214,7 +198,7 @@ int namespace_enter(const struct pin *pins, size_t count, bool writable, struct 
 	struct keeper keeper;
 	struct place place;
 
-	if (check_stores(pins, count, err) != 0 || (writable && check_owners(pins, count, err) != 0))
+	if (writable && check_owners(pins, count, err) != 0)
 		return -1;
 	if (count == 0)
 		return 0;

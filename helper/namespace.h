@@ -64,7 +64,7 @@ bool namespace_is_users(void);
 /*
  * Enters a namespace in which each of the pins is what its store says. The pins' descriptors are left open,
  * for the caller to close: the keeper has its own. After a failure this process may be half inside: it must
- * end. Two pins of one store are an error.
+ * end. No two pins may be of one store.
  */
 int namespace_enter(const struct pin *pins, size_t count, bool writable, struct err *err);
 

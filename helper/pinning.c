@@ -211,12 +211,22 @@ static struct pin *add_pin(struct pinning *pinning)
 	return &pinning->pins[pinning->count++];
 }
 
-static bool has_pin(const struct pinning *pinning, const char *snapshot)
+/* Where the number begins in STORE/snapshots/N. */
+static size_t number_at(const struct pin *pin)
 {
+	return (size_t)(strrchr(pin->snapshot, '/') + 1 - pin->snapshot);
+}
+
+/* The pin of the same store that is there already; NULL if there is none. */
+static const struct pin *find_store(const struct pinning *pinning, const struct pin *pin)
+{
+	const size_t length = number_at(pin);
+
 	for (size_t i = 0; i < pinning->count; i++)
-		if (strcmp(pinning->pins[i].snapshot, snapshot) == 0)
-			return true;
-	return false;
+		if (number_at(&pinning->pins[i]) == length &&
+		    strncmp(pinning->pins[i].snapshot, pin->snapshot, length) == 0)
+			return &pinning->pins[i];
+	return NULL;
 }
 
 /* What is asked for; an outer pin that is kept is taken with the others afterwards. */
@@ -235,10 +245,19 @@ static int take_requests(struct pinning *pinning, struct outers *outers, struct 
 			pin_release(&pin);
 			return -1;
 		}
-		if (has_pin(pinning, pin.snapshot))
+		const struct pin *same = find_store(pinning, &pin);
+		/* The latest of two moments is the first one's, as long as nobody asked for another number. */
+		const bool conflict = same && same->number != pin.number && request->number != 0;
+		if (conflict)
+			err_fail(err, STATUS_USAGE, request->name,
+				 "snapshot %ju: %ju of the same store is asked for, too",
+				 (uintmax_t)pin.number, (uintmax_t)same->number);
+		if (same)
 			pin_release(&pin);
 		else
 			*add_pin(pinning) = pin;
+		if (conflict)
+			return -1;
 	}
 	return 0;
 }
@@ -257,10 +276,43 @@ int pinning_take(struct pinning *pinning, bool *nothing, struct err *err)
 				  "no repository has sync-rcu: nothing to pin (use -l)");
 	if (result == 0)
 		result = take_requests(pinning, &outers, err);
-	for (size_t i = 0; result == 0 && i < outers.count; i++)
-		if (!outers.list[i].replaced)
-			result = retake(add_pin(pinning), &outers.list[i], err);
+	for (size_t i = 0; result == 0 && i < outers.count; i++) {
+		struct pin pin = PIN_NONE;
+
+		if (outers.list[i].replaced)
+			continue;
+		result = retake(&pin, &outers.list[i], err);
+		/* The environment may have two of one store; nobody has made it so. */
+		if (result == 0 && !find_store(pinning, &pin))
+			*add_pin(pinning) = pin;
+		else
+			pin_release(&pin);
+	}
 	outers_release(&outers);
+	return result;
+}
+
+int pinning_enter(const struct pinning *pinning, struct err *err)
+{
+	char *cwd = getcwd(NULL, 0);
+	int result = 0;
+
+	for (size_t i = 0; cwd && result == 0 && i < pinning->count; i++) {
+		const struct pin *pin = &pinning->pins[i];
+		const size_t store = number_at(pin), length = strcspn(cwd + strnlen(cwd, store), "/");
+		uint64_t number;
+
+		if (strncmp(cwd, pin->snapshot, store) != 0 ||
+		    !snapshot_number_parse(cwd + store, length, &number) || number == pin->number)
+			continue;
+		char *same = alloc_printf("%s%s", pin->snapshot, cwd + store + length);
+		if (chdir(same) != 0)
+			result = err_errno(err, STATUS_FAILED, cwd,
+					   "the working directory is in snapshot %ju, not in %ju",
+					   (uintmax_t)number, (uintmax_t)pin->number);
+		free(same);
+	}
+	free(cwd);
 	return result;
 }
 

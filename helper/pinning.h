@@ -43,11 +43,17 @@ void pinning_location(struct pinning *pinning, const char *path);
 void pinning_snapshot(struct pinning *pinning, const char *text); /* N or REPO=N; must outlive the pinning */
 
 /*
- * Takes every pin. Without a request: each repository of the configuration with sync-rcu. An outer pin of a
+ * Takes every pin, of each store one. Without a request: each repository of the configuration with sync-rcu. An outer pin of a
  * store that is not asked for stays; of one that is, too, unless a number or `fresh` says otherwise. Nothing
  * to pin at all is an error, with count 0 and *nothing set.
  */
 int pinning_take(struct pinning *pinning, bool *nothing, struct err *err);
+
+/*
+ * A working directory that is in a snapshot of a pinned store, and not in the pinned one, is exchanged for the same one there:
+ * what is relative to it and what is absolute shall be of one version. An error if the pinned snapshot has no such directory.
+ */
+int pinning_enter(const struct pinning *pinning, struct err *err);
 void pinning_release(struct pinning *pinning);
 
 #endif

@@ -26,6 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/elf_kind.h"
 #include "core/handover.h"
 #include "core/hold.h"
 #include "core/names.h"
@@ -171,6 +172,22 @@ static int print_pins(const struct pinning *pinning, struct err *err)
  * $RCU_EXEC_SHIM, or the one that is loaded here already, or the installed one: its name must be one that
  * ld.so does not split.
  */
+/* 0 or an errno: ld.so would go on without it, and say so on the stderr of each program. */
+static int check_library(const char *path)
+{
+	unsigned char bytes[ELF_KIND_ROOM];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	ssize_t length = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
+	int error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	if (length < 0)
+		return error;
+	/* A library names no interpreter. */
+	return elf_kind(bytes, (size_t)length) == ELF_STATIC ? 0 : ELIBBAD;
+}
+
 static int find_shim(struct launch *launch, struct err *err)
 {
 	const char *shim = getenv(ENV_SHIM);
@@ -182,9 +199,14 @@ static int find_shim(struct launch *launch, struct err *err)
 		return err_fail(err, STATUS_CANNOT_PIN, shim,
 				"the shim must be an absolute path without blanks and colons");
 	/* What ld.so takes $LIB for differs from program to program: that is what it is for. */
-	if (!strchr(shim, '$') && access(shim, R_OK) != 0)
-		return err_errno(err, STATUS_CANNOT_PIN, shim, "the shim cannot be loaded");
-	return 0;
+	if (strchr(shim, '$'))
+		return 0;
+	int error = check_library(shim);
+	if (error == 0)
+		return 0;
+	errno = error;
+	return err_errno(err, STATUS_CANNOT_PIN, shim,
+			 "the shim cannot be loaded (a build that is not installed needs " ENV_SHIM ")");
 }
 
 /* The pins that nobody can hold: redirected, but reclaim does not know of them. */
@@ -390,6 +412,8 @@ static int take_pins(struct launch *launch, struct err *err)
 
 	if (pinning_take(&launch->pinning, &nothing, err) == 0 && launch->pinning.count > PIN_COUNT_MAX)
 		err_fail(err, STATUS_CANNOT_PIN, "pins", "more than %d", PIN_COUNT_MAX);
+	else if (err->status == STATUS_DONE && !launch->print)
+		pinning_enter(&launch->pinning, err);
 	if (err->status == STATUS_DONE)
 		return 0;
 	if (!launch->reexec || launch->strict)

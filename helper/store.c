@@ -47,8 +47,11 @@ int store_make_path(const char *path, struct err *err)
 		*at++ = '/';
 		if (*at == '\0' || *at == '/')
 			continue;
-		int made = mkdirat(dir, at, 0755);
+		int made = mkdirat(dir, at, 0755), error = errno;
 		int next = openat(dir, at, DIR_FLAGS | O_NOFOLLOW);
+		/* What kept us from making it, not that it is missing. */
+		if (next < 0 && errno == ENOENT && made != 0)
+			errno = error;
 		/*
 		 * The mode is the contract's, whatever the umask; the entry is on disk before what is in it.
 		 */

@@ -25,7 +25,7 @@ SHIM_SOURCES = \
 	preload/calls.def preload/calls-i386.def \
 	preload/exec.c preload/exec.h \
 	preload/exec_env.c preload/exec_env.h \
-	preload/exec_strict.c \
+	preload/exec_way.c \
 	preload/launch.c preload/launch.h \
 	preload/lookup.c preload/lookup.h \
 	preload/map.c preload/map.h \

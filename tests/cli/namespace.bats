@@ -414,7 +414,7 @@ A" ]
 	refused 125 "only a namespace can do that" rcu_exec -w --via=preload -l "$LOCATION" true
 	mkdir -p "$T/deep"
 	ln -s "$STORE/latest" "$T/deep/location"
-	refused 125 "two snapshots of one store" rcu_exec --via=namespace -l "$LOCATION" -l "$T/deep/location" \
+	refused 125 "of the same store is asked for" rcu_exec --via=namespace -l "$LOCATION" -l "$T/deep/location" \
 		-s "$LOCATION=1" -s "$T/deep/location=2" touch "$T/ran"
 	[ ! -e "$T/ran" ]
 }

@@ -191,6 +191,44 @@ cannot_pin() {
 	RCU_EXEC_SHIM="$T/a:b/shim.so" cannot_pin "must be an absolute path" -l "$LOCATION"
 }
 
+@test "the shim is something else" {
+	sync_version A
+	RCU_EXEC_SHIM=/etc/passwd cannot_pin "/etc/passwd: the shim cannot be loaded.*RCU_EXEC_SHIM" -l "$LOCATION"
+	RCU_EXEC_SHIM=/bin/true cannot_pin "/bin/true: the shim cannot be loaded" -l "$LOCATION"
+	RCU_EXEC_SHIM=$T cannot_pin "$T: the shim cannot be loaded" -l "$LOCATION"
+}
+
+@test "a working directory in another snapshot of the repository is the same one in the pinned" {
+	local way
+	sync_version A
+	make_version "$SOURCE" B
+	mkdir "$SOURCE/fresh"
+	repo sync --type rsync --uri "$SOURCE"
+	cd "$LOCATION/profiles"
+	for way in preload namespace; do
+		[ $way = preload ] || rcu_exec --via=namespace -l "$LOCATION" true 2>/dev/null || continue
+		[ "$(rcu_exec --via=$way -l "$LOCATION" -s 1 cat ../version)" = A ]
+		[ "$(rcu_exec --via=$way -l "$LOCATION" -s 1 /bin/pwd -P)" = "$STORE/snapshots/1/profiles" ]
+		[ "$(rcu_exec --via=$way -l "$LOCATION" -s 2 cat ../version)" = B ]
+	done
+	[ "$(rcu_exec -p -l "$LOCATION" -s 1)" = "$LOCATION"$'\t'"$STORE/snapshots/1" ]
+	cd "$LOCATION/fresh"
+	cannot_pin "snapshots/2/fresh: the working directory is in snapshot 2, not in 1: No such file" -l "$LOCATION" -s 1
+	cd "$STORE"
+	[ "$(rcu_exec -l "$LOCATION" -s 1 /bin/pwd -P)" = "$STORE" ]
+	cd "$T"
+}
+
+@test "one location by two names is one pin, and two numbers of it are refused" {
+	sync_version A
+	sync_version B
+	ln -s "$LOCATION" "$T/other-name"
+	[ "$(rcu_exec -l "$LOCATION" -l "$T/other-name" -s "$LOCATION=1" cat "$T/other-name/version")" = A ]
+	[ "$(rcu_exec -p -l "$LOCATION" -l "$T/other-name" -s "$LOCATION=1" | wc -l)" = 1 ]
+	cannot_pin "other-name: snapshot 2: 1 of the same store is asked for, too" \
+		-l "$LOCATION" -l "$T/other-name" -s "$LOCATION=1" -s "$T/other-name=2"
+}
+
 @test "more pins than a process can have" {
 	local i options=()
 	skip_unless_command cp

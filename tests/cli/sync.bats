@@ -440,3 +440,12 @@ same_tree() { [ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$1/" "$2/")"
 		repo list >/dev/null
 	done
 }
+
+@test "a store that cannot be made: the cause, not that it is missing" {
+	for_everybody
+	make_version "$SOURCE" one
+	chmod -R a+rX "$T"
+	mkdir "$T/closed"
+	refused 1 "closed/store: cannot be opened or made: Permission denied" \
+		unprivileged "$RCU_REPO" sync --location "$T/location" --store "$T/closed/store" --type rsync --uri "$SOURCE"
+}
