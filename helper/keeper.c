@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/names.h"
+#include "helper/alloc.h"
 
 #define EVENT_ROOM 4096
 
@@ -123,10 +124,21 @@ int keeper_start(struct keeper *keeper, const struct pin *pins, size_t count, st
 	return 0;
 }
 
+/* By procfs, so that we stay in a working directory that we could not enter again; there may be none. */
+static int add_watch(int events, int root)
+{
+	char *path = alloc_printf("/proc/self/fd/%d", root);
+	int watch = inotify_add_watch(events, path, IN_DELETE_SELF);
+
+	free(path);
+	if (watch < 0 && fchdir(root) == 0)
+		watch = inotify_add_watch(events, ".", IN_DELETE_SELF);
+	return watch;
+}
+
 int keeper_watch(struct keeper *keeper, int root, struct err *err)
 {
-	if (keeper->watches == UCHAR_MAX || fchdir(root) != 0 ||
-	    inotify_add_watch(keeper->events, ".", IN_DELETE_SELF) < 0)
+	if (keeper->watches == UCHAR_MAX || add_watch(keeper->events, root) < 0)
 		return err_errno(err, STATUS_FAILED, "keeper of the pins", "cannot watch the namespace");
 	keeper->watches++;
 	return 0;

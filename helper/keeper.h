@@ -31,7 +31,7 @@ struct keeper {
 /* The process has a copy of each pin's descriptor, and nothing else of ours. */
 int keeper_start(struct keeper *keeper, const struct pin *pins, size_t count, struct err *err);
 
-/* `root`: the file system's root, any descriptor of it. Changes the working directory to it. */
+/* `root`: the file system's root, any descriptor of it. Without /proc it changes the working directory to it. */
 int keeper_watch(struct keeper *keeper, int root, struct err *err);
 int keeper_done(struct keeper *keeper, struct err *err);
 void keeper_release(struct keeper *keeper);

@@ -158,7 +158,8 @@ static int check_owners(const struct pin *pins, size_t count, struct err *err)
 /* ---- the working directory ---- */
 
 struct place {
-	char *path; /* NULL where no path leads there: it was removed, or something is mounted over it */
+	char *text; /* what getcwd(2) says */
+	bool found; /* that path leads there: it was not removed, nothing is mounted over it, and we may go there */
 	int dir;
 };
 
@@ -166,13 +167,20 @@ static void place_init(struct place *place)
 {
 	struct stat here, named;
 
-	place->path = getcwd(NULL, 0);
+	place->text = getcwd(NULL, 0);
 	place->dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (place->path && (stat(place->path, &named) != 0 || fstat(place->dir, &here) != 0 ||
-			    here.st_dev != named.st_dev || here.st_ino != named.st_ino)) {
-		free(place->path);
-		place->path = NULL;
-	}
+	place->found = place->text && stat(place->text, &named) == 0 && fstat(place->dir, &here) == 0 &&
+		       here.st_dev == named.st_dev && here.st_ino == named.st_ino;
+}
+
+/* We may not search the directory that we were started in, and have not left it: no walk can begin there. */
+static bool place_is_closed(const struct place *place)
+{
+	char *now = place->dir < 0 && place->text ? getcwd(NULL, 0) : NULL;
+	bool same = now && strcmp(now, place->text) == 0;
+
+	free(now);
+	return same;
 }
 
 /*
@@ -181,29 +189,33 @@ static void place_init(struct place *place)
  */
 static int place_return(const struct place *place, struct err *err)
 {
-	if (place->path ? chdir(place->path) != 0 : fchdir(place->dir) != 0)
+	if (place_is_closed(place))
+		return 0;
+	if (place->found ? chdir(place->text) != 0 : fchdir(place->dir) != 0)
 		return err_errno(err, STATUS_FAILED, "working directory", "cannot be entered again");
 	return 0;
 }
 
 static void place_release(struct place *place)
 {
-	free(place->path);
+	free(place->text);
 	if (place->dir >= 0)
 		close(place->dir);
 }
 
-int namespace_enter(const struct pin *pins, size_t count, bool writable, struct err *err)
+int namespace_enter(const struct pin *pins, size_t count, bool writable, bool *inside, struct err *err)
 {
 	struct keeper keeper;
 	struct place place;
 
+	*inside = false;
 	if (writable && check_owners(pins, count, err) != 0)
 		return -1;
 	if (count == 0)
 		return 0;
 	place_init(&place);
 	int result = keeper_start(&keeper, pins, count, err);
+	*inside = result == 0;
 	if (result == 0)
 		result = enter_mount_namespace(pins[0].snapshot, err);
 	for (size_t i = 0; result == 0 && i < count; i++)
@@ -230,7 +242,15 @@ static int uncover(const struct mounts *mounts, struct err *err)
 		if (is_cover(&mounts->list[i]) &&
 		    umount2(mounts->list[i].at, MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL)
 			return err_errno(err, STATUS_FAILED, mounts->list[i].at, "stays frozen by rcu-exec");
-	return 0;
+	/* EINVAL says that it went with another one, or that it is locked (user_namespaces(7)): look again. */
+	struct mounts left;
+	int result = mounts_read(&left, err);
+	for (size_t i = 0; result == 0 && i < left.count; i++)
+		if (is_cover(&left.list[i]))
+			result = err_fail(err, STATUS_FAILED, left.list[i].at,
+					  "is frozen by rcu-exec, and only root can look behind that");
+	mounts_release(&left);
+	return result;
 }
 
 int namespace_leave(struct err *err)

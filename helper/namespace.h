@@ -63,10 +63,10 @@ bool namespace_is_users(void);
 
 /*
  * Enters a namespace in which each of the pins is what its store says. The pins' descriptors are left open,
- * for the caller to close: the keeper has its own. After a failure this process may be half inside: it must
- * end. No two pins may be of one store.
+ * for the caller to close: the keeper has its own. After a failure with *inside this process is half inside: it must
+ * end; without, nothing has changed (no keeper could be started, for instance). No two pins may be of one store.
  */
-int namespace_enter(const struct pin *pins, size_t count, bool writable, struct err *err);
+int namespace_enter(const struct pin *pins, size_t count, bool writable, bool *inside, struct err *err);
 
 /*
  * For rcu-repo and what it runs, and for rcu-exec --fresh: if a store is covered in this mount namespace, goes into a copy of it

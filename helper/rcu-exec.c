@@ -241,8 +241,7 @@ static int enter_namespace(struct launch *launch, struct err *err)
 {
 	struct pinning *pinning = &launch->pinning;
 
-	launch->in_namespace = true;
-	if (namespace_enter(pinning->pins, pinning->count, launch->writable, err) != 0)
+	if (namespace_enter(pinning->pins, pinning->count, launch->writable, &launch->in_namespace, err) != 0)
 		return -1;
 	/* The keeper has them now. */
 	for (size_t i = 0; i < pinning->count; i++) {
@@ -272,8 +271,12 @@ static int choose_way(struct launch *launch, const char *file, struct err *err)
 		return 0;
 	if (launch->via == VIA_PRELOAD)
 		return report_unpinned(launch, file, why, err);
-	if (namespace_allowed(&not_allowed) == 0)
-		return enter_namespace(launch, err);
+	if (namespace_allowed(&not_allowed) == 0 && enter_namespace(launch, &not_allowed) == 0)
+		return 0;
+	if (launch->in_namespace) {
+		*err = not_allowed;
+		return -1;
+	}
 	char *both = alloc_printf("%s, and %s", why ? why : "does not load the shim", not_allowed.text);
 	int result = report_unpinned(launch, file, both, err);
 	free(both);

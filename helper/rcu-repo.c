@@ -12,6 +12,7 @@
 #include "helper/command.h"
 #include "helper/namespace.h"
 #include "helper/options.h"
+#include "helper/run.h"
 
 #define GLOBAL_SYNOPSIS "[--config PATH] [--set KEY=VALUE]... [--quiet|--verbose]"
 #define GLOBAL_OPTIONS "config set quiet verbose help version"
@@ -205,6 +206,7 @@ int main(int argc, char **argv)
 
 	/* for the width of what tables show; numbers and messages stay as they are */
 	setlocale(LC_CTYPE, "");
+	run_ignore_pipe();
 	stand_aside(&aside);
 	aside_release(&aside);
 	if (namespace_leave(&err) != 0 ||

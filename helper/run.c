@@ -19,6 +19,15 @@ struct failure {
 	int error;
 };
 
+static struct sigaction pipe_at_start = { .sa_handler = SIG_DFL };
+
+void run_ignore_pipe(void)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	sigaction(SIGPIPE, &ignore, &pipe_at_start);
+}
+
 /* What the caller had, put back at the end. */
 struct signals {
 	sigset_t mask;
@@ -70,6 +79,7 @@ child_start(const struct run *run, const struct signals *signals, pid_t parent, 
 	if (getppid() != parent)
 		_exit(127);
 	signals_give_back(signals);
+	sigaction(SIGPIPE, &pipe_at_start, NULL);
 	/* Where one was closed there is /dev/null, for us alone: what the child opens must not take its place. */
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		fcntl(fd, F_SETFD, 0);

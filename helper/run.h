@@ -28,4 +28,10 @@ struct run {
  */
 int run(const struct run *run, struct err *err);
 
+/*
+ * From now on a reader of our output that has gone is an error (EPIPE) where we write, and not our end in the middle of something. What we
+ * run gets the disposition of before.
+ */
+void run_ignore_pipe(void);
+
 #endif

@@ -122,6 +122,8 @@ int wrap_fexecve(int fd, char *const argv[], char *const envp[])
 int wrap_execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags)
 {
 	EXEC_ENV(e, envp);
+	if (path && flags == 0 && (dir == AT_FDCWD || path[0] == '/'))
+		return attempt(path, argv, &e);
 	MAPPED(m);
 	MAP(m, dir, path, flags & AT_SYMLINK_NOFOLLOW ? LEAF_NOFOLLOW : LEAF_FOLLOW);
 	const enum exec_way way = exec_way(&e, m.dir, m.path, flags);
@@ -293,7 +295,7 @@ static int spawn_path(const struct spawn *s, const char *path)
 	struct script script;
 
 	MAPPED(m);
-	MAP(m, AT_FDCWD, s->actions && path[0] != '/' ? NULL : path, LEAF_FOLLOW);
+	MAP(m, AT_FDCWD, s->actions && s->actions->__used != 0 && path[0] != '/' ? NULL : path, LEAF_FOLLOW);
 	const char *program = m.path ? m.path : path;
 	if (shim_active() && m.path && s->scripts < SCRIPTS_MAX && script_read(&script, program)) {
 		struct spawn interpreter = *s;
@@ -343,7 +345,8 @@ static int spawn_name(const struct spawn *s, const char *file)
 	char *candidate = __builtin_alloca(search.room);
 	while (!found && search_next(&search, candidate))
 		found = is_program(candidate, &moved);
-	if (found && moved)
+	struct script script;
+	if (found && (moved || script_read(&script, candidate)))
 		return spawn_path(s, candidate);
 	EXEC_ENV(e, s->envp);
 	const enum exec_way way = found ? exec_way(&e, AT_FDCWD, candidate, 0) : EXEC_DIRECT;

@@ -71,7 +71,7 @@ __attribute__((no_sanitize("address"))) static size_t scan(const char *path, siz
 	while (ends == 0)
 		ends = equal_bytes(block += sizeof(zero), zero);
 	size_t length = (size_t)(block - path) + (unsigned)__builtin_ctz(ends);
-	unsigned found = equal_bytes(block, stroke) & ((ends & -ends) - 1);
+	unsigned found = equal_bytes(block, stroke) & ((1u << __builtin_ctz(ends)) - 1);
 	while (found == 0 && block != first)
 		found = equal_bytes(block -= sizeof(zero), stroke);
 	if (block == first)
@@ -259,7 +259,7 @@ size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf
 		if (m->directory != 0 || m->length - 1 >= PATH_MAX - 1 || leaf == LEAF_FOLLOW ||
 		    (leaf != LEAF_TRY && m->length == sizeof(entry_name) - 1))
 			return decide(m, leaf);
-		m->unsure = leaf == LEAF_TRY;
+		m->unsure = leaf == LEAF_TRY && !__atomic_load_n(&confined, __ATOMIC_RELAXED);
 		return 0;
 	}
 	size_t leaf_length = m->length - slash - 1, directory = directory_before(path, slash);
@@ -369,6 +369,7 @@ struct walk {
 	size_t begin;
 	size_t end;
 	size_t rest;
+	size_t own; /* of what is to come, that is the caller's path and no link's text */
 	unsigned links;
 	unsigned links_out; /* of them, those before what `out` begins with */
 	unsigned passed;    /* how many D/L */
@@ -460,7 +461,7 @@ static unsigned alias_walked(const struct walk *w, const char *path)
 
 		/* What is to come ends in all that has not been walked of path: of the same length it is nothing but that. */
 		if (alias->length <= length && (path[alias->length] == '/' || path[alias->length] == '\0') &&
-		    w->size - 1 - w->rest == length - alias->length &&
+		    w->own == w->size - 1 - w->rest && w->own == length - alias->length &&
 		    memcmp(path, alias->text, alias->length) == 0)
 			return KNOWN_ALIAS + SHIM_ALIASES * w->pin + i;
 	}
@@ -575,6 +576,8 @@ static enum step walk_component(struct walk *w, enum map_leaf leaf, const char *
 	memcpy(w->room + c.name, next, c.length);
 	w->end = c.name + c.length;
 	w->rest += c.length;
+	if (w->own > w->size - 1 - w->rest)
+		w->own = w->size - 1 - w->rest;
 	if (c.length == 2 && memcmp(w->room + c.name, "..", 2) == 0) {
 		skip_slashes(w);
 		return STEP_ON;
@@ -671,6 +674,7 @@ static size_t walk(struct mapped *m, enum map_leaf leaf, char *room, size_t size
 		.room = room,
 		.size = size,
 		.rest = size - 1 - m->length,
+		.own = m->length,
 		.known = KNOWN_CLEAR,
 		.seed = seed_for(m),
 	};

@@ -9,6 +9,7 @@
 #define EXPORT_raw EXPORT
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
@@ -312,8 +313,15 @@ static long on_descriptor(struct arguments *a)
 /* A child may have ended, and may have moved links before (memory.h). */
 static long after_child(long result)
 {
-	if (result >= 0)
+	if (result >= 0 || errno == ECHILD)
 		memory_forget();
+	return result;
+}
+
+static long after_clone(long result, long flags)
+{
+	if (result == 0 && !(flags & CLONE_VM))
+		memory_own();
 	return result;
 }
 
@@ -391,6 +399,8 @@ static long dispatch(struct arguments *a)
 				  (unsigned long)a->at[3], (unsigned long)a->at[4]);
 	case SYS_seccomp:
 		return filter_calls(a);
+	case SYS_clone:
+		return after_clone(make(a), a->at[0]);
 	case SYS_wait4:
 	case SYS_waitid:
 		return after_child(make(a));

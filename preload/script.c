@@ -24,10 +24,10 @@ static bool parse(struct script *script, size_t length)
 
 	if (elf_kind(script->bytes, length) != ELF_SCRIPT)
 		return false;
-	char *end = memchr(script->bytes, '\n', length);
-	if (!end)
-		return false;
-	length = (size_t)(end - script->bytes);
+	const char *end = memchr(script->bytes, '\n', length);
+	/* The kernel cuts an argument off where its room ends, but no interpreter. */
+	const bool cut = !end && length == sizeof(script->bytes);
+	length = end ? (size_t)(end - script->bytes) : length - cut;
 	size_t interpreter = (size_t)(elf_script_interpreter(script->bytes, length, &count) - script->bytes);
 	size_t interpreter_end = interpreter + count;
 	size_t argument = (size_t)(elf_script_argument(script->bytes, length, &count) - script->bytes);
@@ -35,14 +35,18 @@ static bool parse(struct script *script, size_t length)
 	script->bytes[interpreter_end] = '\0';
 	script->interpreter = script->bytes + interpreter;
 	script->argument = count ? script->bytes + argument : NULL;
-	return interpreter_end > interpreter;
+	return interpreter_end > interpreter && !(cut && interpreter_end == length);
 }
 
 /* Without blocking on what is no file. */
 bool script_read(struct script *script, const char *path)
 {
-	int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
 
+	/* To open what is no file may do something: a FIFO lets its writer in, a watchdog begins. */
+	if (sys_fstatat(AT_FDCWD, path, &st, 0) != 0 || !S_ISREG(st.st_mode))
+		return false;
+	int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return false;
 	ssize_t length = sys_read(fd, script->bytes, sizeof(script->bytes));

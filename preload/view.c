@@ -92,7 +92,8 @@ int wrap_prctl(int option, unsigned long a, unsigned long b, unsigned long c, un
 
 static pid_t ended(pid_t pid)
 {
-	if (pid > 0)
+	/* With SIGCHLD ignored the last one has ended when there is none. */
+	if (pid > 0 || (pid < 0 && errno == ECHILD))
 		memory_forget();
 	return pid;
 }
@@ -132,7 +133,7 @@ int wrap_waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 {
 	int result = next()->waitid(type, id, info, options);
 
-	if (result == 0 && (!info || info->si_pid != 0))
+	if (result == 0 ? !info || info->si_pid != 0 : errno == ECHILD)
 		memory_forget();
 	return result;
 }

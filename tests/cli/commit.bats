@@ -99,6 +99,22 @@ teardown() { lib_done; }
 	[ "$(version_of "$LOCATION")" = B ]
 }
 
+@test "that nobody reads what it says is no reason to end in the middle" {
+	sync_version one
+	staging=$(repo begin)
+	echo more >"$staging/more"
+	{ repo commit --quiet || echo $? >"$T/status"; } | true
+	[ ! -e "$T/status" ]
+	[ "$(cat "$LOCATION/more")" = more ]
+	make_version "$SOURCE" two
+	{ rcu_repo sync --location "$LOCATION" --store "$STORE" --type rsync --uri "$SOURCE" 2>&1 || echo $? >"$T/status"; } | true
+	[ ! -e "$T/status" ]
+	[ "$(cat "$LOCATION/version")" = two ]
+	# what is run gets the signal as it was
+	repo update -- sh -c 'kill -PIPE $$' && false
+	[ "$(cat "$LOCATION/version")" = two ]
+}
+
 @test "by another process than begin's, in a row" {
 	local i staged
 	for i in 1 2 3; do

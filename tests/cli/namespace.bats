@@ -349,6 +349,39 @@ A" ]
 	refused 125 "cannot be pinned" unprivileged "$RCU_EXEC" -w -l "$LOCATION" -- "$T/public/busybox" true
 }
 
+@test "a working directory that the user may not enter is no obstacle" {
+	for_everybody
+	skip_unless_users
+	sync_version A
+	mkdir -m 700 "$T/private"
+	cd "$T/private"
+	[ "$(unprivileged "$RCU_EXEC" -l "$LOCATION" -- busybox cat "$LOCATION/version")" = A ]
+	[ "$(unprivileged "$RCU_EXEC" -l "$LOCATION" -- sh -c 'busybox cat "$1/version"' sh "$LOCATION")" = A ]
+	cd "$T"
+}
+
+@test "where no keeper can be started a static program runs as where no namespace is allowed" {
+	for_everybody
+	skip_unless_users
+	sync_version A
+	no_keeper() { unprivileged unshare -r sh -c 'echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"' sh "$@"; }
+	run -0 --separate-stderr no_keeper "$RCU_EXEC" -l "$LOCATION" -- busybox cat "$LOCATION/version"
+	[ "$output" = A ]
+	[[ $stderr == *"keeper of the pins: cannot be started"*"runs unpinned" ]]
+	run -0 --separate-stderr no_keeper "$RCU_EXEC" -l "$LOCATION" -- sh -c 'busybox cat "$1/version"' sh "$LOCATION"
+	[ "$output" = A ]
+	[ -z "$stderr" ]
+	refused 125 "keeper of the pins" no_keeper "$RCU_EXEC" --strict -l "$LOCATION" -- busybox true
+}
+
+@test "in a user namespace below a frozen view --fresh says that it cannot look behind" {
+	skip_unless_users
+	sync_version A
+	run rcu_exec --via=namespace -l "$LOCATION" -- unshare -Urm "$RCU_EXEC" --fresh -l "$LOCATION" true
+	[ "$status" = 125 ]
+	[[ $output == *"frozen by rcu-exec"* ]]
+}
+
 @test "where no namespace is allowed: one line, 125 under --strict and where it was asked for" {
 	for_everybody
 	sync_version A

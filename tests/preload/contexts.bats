@@ -85,6 +85,44 @@ context() {
 	[ "$output" = "other one" ]
 }
 
+@test "links that a child of the program moves are seen where nobody asks about it" {
+	mkdir "$T/way"
+	echo other >"$T/way/version"
+	run pinned /usr/bin/python3 -c '
+import os, shutil, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+way, location = sys.argv[1:]
+print(open(way + "/version").read().strip())
+child = os.fork()
+if child == 0:
+    shutil.rmtree(way)
+    os.symlink(location, way)
+    os._exit(0)
+try:
+    os.waitpid(child, 0)
+except ChildProcessError:
+    print("ignored")
+print(open(way + "/version").read().strip())' "$T/way" "$LOCATION"
+	echo "$output"
+	[ "$output" = $'other\nignored\none' ]
+}
+
+@test "a directory in the place of LOCATION is not taken for it, wherever its links lead" {
+	rm "$LOCATION"
+	mkdir "$LOCATION"
+	ln -s "$STORE/latest/version" "$LOCATION/version"
+	ln -s "$STORE/latest/version" "$LOCATION/outside"
+	echo own >"$LOCATION/header"
+	run pinned /usr/bin/python3 -c '
+import os, sys
+for name in "version", "outside", "header", "version":
+    os.access(sys.argv[1] + "/" + name, os.R_OK)
+    print(open(sys.argv[1] + "/" + name).read().strip())
+print(sorted(os.listdir(sys.argv[1])))' "$LOCATION"
+	echo "$output"
+	[ "$output" = $'one\none\nown\none\n'"['header', 'outside', 'version']" ]
+}
+
 @test "behind a seccomp filter it makes the program's own system calls and no other" {
 	local how file
 	for how in confined confined-by-number; do

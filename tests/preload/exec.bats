@@ -101,6 +101,39 @@ seen() {
 	done
 }
 
+@test "a script whose first line has no end, and one whose argument is cut" {
+	local number
+	for number in 1 10; do
+		printf '#!/bin/sh\necho %s\n' $number >"$STORE/snapshots/$number/interpret"
+		chmod 755 "$STORE/snapshots/$number/interpret"
+	done
+	printf '#!%s' "$LOCATION/interpret" >"$T/no-end"
+	printf '#!%s %0400d\n' "$LOCATION/interpret" 7 >"$T/cut"
+	chmod 755 "$T/no-end" "$T/cut"
+	for file in no-end cut; do
+		[ "$("$T/$file")" = 10 ]
+		[ "$(pinned "$PROBE" execve kept "$T/$file")" = 1 ]
+		[ "$(PATH=$T:$PATH pinned "$PROBE" posix_spawnp kept "$file")" = 1 ]
+		[ "$(pinned "$PROBE" execveat kept "$T/$file")" = 1 ]
+	done
+}
+
+@test "make starts programs of the repository by relative paths" {
+	skip_unless_command make
+	printf 'all:\n\t@location/tell\n\t@./location/tell; true\n' >"$T/Makefile"
+	[ "$(dirname "$LOCATION")" = "$T" ]
+	[ "$(cd "$T" && pinned make -s)" = $'one\none' ]
+}
+
+@test "to execute a FIFO does not open it" {
+	mkfifo -m 777 "$T/fifo"
+	background sh -c ': >"$1"; echo opened >"$2"' sh "$T/fifo" "$T/opened"
+	run -126 pinned sh -c 'exec "$1"' sh "$T/fifo"
+	sleep 0.2
+	[ ! -e "$T/opened" ]
+	kill "$BACKGROUND"
+}
+
 @test "PATH is searched as libc searches it" {
 	mkdir "$T/closed" "$T/text" "$T/good" "$T/odd"
 	printf 'echo text\n' >"$T/text/prog"
