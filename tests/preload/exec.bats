@@ -122,6 +122,7 @@ seen() {
 	skip_unless_command make
 	printf 'all:\n\t@location/tell\n\t@./location/tell; true\n' >"$T/Makefile"
 	[ "$(dirname "$LOCATION")" = "$T" ]
+	unset MAKEFLAGS MFLAGS MAKELEVEL # of the make that runs the tests
 	[ "$(cd "$T" && pinned make -s)" = $'one\none' ]
 }
 
