@@ -276,7 +276,9 @@ except BlockingIOError:
 
 @test "over an exec there is no moment without the pin" {
 	skip_on_overlay
-	background pinned sh -c ': >"$1"; until [ -e "$2" ]; do sleep 0.01; done; shift 2; exec "$@"' sh \
+	# by env, so that what is ended below is the probe, and not a shell before it
+	background env "RCU_EXEC_PINS=$LOCATION=$STORE/snapshots/1" "LD_PRELOAD=$RCU_EXEC_SHIM" \
+		sh -c ': >"$1"; until [ -e "$2" ]; do sleep 0.01; done; shift 2; exec "$@"' sh \
 		"$T/held" "$T/asking" "$PROBE" again 300 "$LOCATION/version" >"$T/seen"
 	reader=$BACKGROUND
 	wait_until test -e "$T/held"
