@@ -256,6 +256,22 @@ static bool numbers_have(const struct numbers *numbers, uint64_t number)
 	       bsearch(&number, numbers->list, numbers->count, sizeof(number), number_compare) != NULL;
 }
 
+/* The directory `name` has been read to its end, or to an error that errno tells; `list` may be NULL. */
+static int numbers_finish(struct numbers *numbers, const struct store *store, const char *name, DIR *list,
+			  struct err *err)
+{
+	const int error = errno;
+
+	if (list != NULL)
+		closedir(list);
+	numbers_sort(numbers);
+	if (error == 0)
+		return 0;
+	numbers_release(numbers);
+	errno = error;
+	return err_errno(err, STATUS_FAILED, store->path, "%s", name);
+}
+
 int store_numbers(const struct store *store, struct numbers *numbers,
 		  void (*foreign)(void *context, const char *name), void *context, struct err *err)
 {
@@ -271,15 +287,7 @@ int store_numbers(const struct store *store, struct numbers *numbers,
 			numbers_add(numbers, number);
 		else if (foreign != NULL)
 			foreign(context, entry->d_name);
-	const int error = errno;
-	if (list != NULL)
-		closedir(list);
-	numbers_sort(numbers);
-	if (error == 0)
-		return 0;
-	numbers_release(numbers);
-	errno = error;
-	return err_errno(err, STATUS_FAILED, store->path, STORE_SNAPSHOTS);
+	return numbers_finish(numbers, store, STORE_SNAPSHOTS, list, err);
 }
 
 int store_names(const struct store *store, const char *name, const char *suffix, struct numbers *numbers,
@@ -298,15 +306,7 @@ int store_names(const struct store *store, const char *name, const char *suffix,
 		    snapshot_number_parse(entry->d_name, length - cut, &number))
 			numbers_add(numbers, number);
 	}
-	const int error = errno;
-	if (list != NULL)
-		closedir(list);
-	numbers_sort(numbers);
-	if (error == 0)
-		return 0;
-	numbers_release(numbers);
-	errno = error;
-	return err_errno(err, STATUS_FAILED, store->path, "%s", name);
+	return numbers_finish(numbers, store, name, list, err);
 }
 
 /* ---- numbers and pins ---- */

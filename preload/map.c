@@ -109,9 +109,21 @@ static const struct shim_pin *alias_pin(unsigned known)
 	return &shim.pins[(known - KNOWN_ALIAS) / SHIM_ALIASES];
 }
 
+static const struct shim_alias *alias_of(unsigned known)
+{
+	return &alias_pin(known)->alias[(known - KNOWN_ALIAS) % SHIM_ALIASES];
+}
+
 static size_t alias_length(unsigned known)
 {
-	return alias_pin(known)->alias[(known - KNOWN_ALIAS) % SHIM_ALIASES].length;
+	return alias_of(known)->length;
+}
+
+/* Is the path the alias, or does it go on from it? */
+static bool alias_begins(const struct shim_alias *alias, const char *path, size_t length)
+{
+	return alias->length <= length && (path[alias->length] == '/' || path[alias->length] == '\0') &&
+	       memcmp(path, alias->text, alias->length) == 0;
 }
 
 static size_t room_for_walk(size_t path_length)
@@ -145,11 +157,9 @@ static bool may_confine;
 void map_confine_prepare(void)
 {
 	for (unsigned known = KNOWN_ALIAS; known < KNOWN_ALIAS + SHIM_ALIASES * shim.count; known++) {
-		const struct shim_pin *pin = alias_pin(known);
-
 		MAPPED(m);
-		MAP(m, AT_FDCWD, pin->alias[(known - KNOWN_ALIAS) % SHIM_ALIASES].text, LEAF_FOLLOW);
-		confined_by[known] = m.kind == MAP_MOVED && strcmp(m.path, pin->snapshot) == 0;
+		MAP(m, AT_FDCWD, alias_of(known)->text, LEAF_FOLLOW);
+		confined_by[known] = m.kind == MAP_MOVED && strcmp(m.path, alias_pin(known)->snapshot) == 0;
 	}
 	may_confine = memory_is_own();
 }
@@ -169,14 +179,10 @@ static unsigned alias_before(const char *path, size_t length)
 	size_t longest = 0;
 
 	for (unsigned known = KNOWN_ALIAS; known < KNOWN_ALIAS + SHIM_ALIASES * shim.count; known++) {
-		const struct shim_alias *alias = &alias_pin(known)
-							  ->alias[(known - KNOWN_ALIAS) % SHIM_ALIASES];
-
-		if (confined_by[known] && alias->length > longest && alias->length <= length &&
-		    (path[alias->length] == '/' || path[alias->length] == '\0') &&
-		    memcmp(path, alias->text, alias->length) == 0) {
+		if (confined_by[known] && alias_length(known) > longest &&
+		    alias_begins(alias_of(known), path, length)) {
 			found = known;
-			longest = alias->length;
+			longest = alias_length(known);
 		}
 	}
 	return found;
@@ -460,9 +466,8 @@ static unsigned alias_walked(const struct walk *w, const char *path)
 		const struct shim_alias *alias = &p->alias[i];
 
 		/* What is to come ends in all that has not been walked of path: of the same length it is nothing but that. */
-		if (alias->length <= length && (path[alias->length] == '/' || path[alias->length] == '\0') &&
-		    w->own == w->size - 1 - w->rest && w->own == length - alias->length &&
-		    memcmp(path, alias->text, alias->length) == 0)
+		if (w->own == w->size - 1 - w->rest && w->own == length - alias->length &&
+		    alias_begins(alias, path, length))
 			return KNOWN_ALIAS + SHIM_ALIASES * w->pin + i;
 	}
 	return KNOWN_NOT;

@@ -66,16 +66,11 @@ char *wrap_bindtextdomain(const char *domain, const char *directory)
 	return next()->bindtextdomain(domain, m.path);
 }
 
-/* "r", "w", "a" and "r+" of fopen(). */
 static FILE *table_open(FILE *(*call)(const char *, const char *), const char *path, const char *mode)
 {
-	int flags = mode[0] == 'r' && mode[1] != '+' ? O_RDONLY : O_RDWR;
-
-	if (mode[0] != 'r')
-		flags |= mode[0] == 'w' ? O_CREAT | O_TRUNC : O_CREAT;
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	int error = open_refused(&m, flags);
+	int error = open_refused(&m, stream_flags(mode));
 	if (error == 0)
 		return call(m.path, mode);
 	errno = error;
@@ -151,13 +146,9 @@ int wrap_ioctl(int fd, unsigned long request, void *argument)
 /* What is left of the C++ library that once shared its streams with libc. */
 FILE *wrap__IO_file_fopen(FILE *stream, const char *path, const char *mode, int is32)
 {
-	int flags = mode[0] == 'r' && mode[1] != '+' && !(mode[1] && mode[2] == '+') ? O_RDONLY : O_RDWR;
-
-	if (mode[0] != 'r')
-		flags |= mode[0] == 'w' ? O_CREAT | O_TRUNC : O_CREAT;
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	int error = open_refused(&m, flags);
+	int error = open_refused(&m, stream_flags(mode));
 	if (error == 0)
 		return next()->_IO_file_fopen(stream, m.path, mode, is32);
 	errno = error;

@@ -6,7 +6,7 @@
 #define MODE_LETTERS 7 /* as many as libc looks at (_IO_new_file_fopen) */
 
 /* The flags of open(2) that a mode of fopen(3) stands for. A mode that is none is taken for reading: libc says EINVAL. */
-static int flags_of(const char *mode)
+int stream_flags(const char *mode)
 {
 	int flags;
 
@@ -31,16 +31,6 @@ static int flags_of(const char *mode)
 	return flags;
 }
 
-static enum map_leaf leaf_of(int flags)
-{
-	return (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ? LEAF_NOFOLLOW : LEAF_FOLLOW;
-}
-
-static int stream_refused(const struct mapped *m, int flags)
-{
-	return flags == O_RDONLY || flags == (O_RDONLY | O_EXCL) ? 0 : refuse_open(m->dir, m->path, flags);
-}
-
 /* What libc opens for a path of NULL: the stream's own file once more, by procfs (fd_to_filename() in glibc). */
 static int again_refused(FILE *stream, int flags)
 {
@@ -50,15 +40,15 @@ static int again_refused(FILE *stream, int flags)
 	if (stream->_fileno < 0)
 		return 0;
 	snapshot_number_format((uint64_t)stream->_fileno, door + sizeof("/proc/self/fd/") - 1);
-	return stream_refused(&m, flags);
+	return open_refused(&m, flags);
 }
 
 static FILE *stream_open(FILE *(*call)(const char *, const char *), const char *path, const char *mode)
 {
-	int flags = flags_of(mode);
+	int flags = stream_flags(mode);
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, leaf_of(flags));
-	int error = stream_refused(&m, flags);
+	MAP(m, AT_FDCWD, path, open_leaf(flags));
+	int error = open_refused(&m, flags);
 	if (error == 0)
 		return call(m.path, mode);
 	errno = error;
@@ -84,10 +74,10 @@ FILE *wrap__IO_fopen(const char *path, const char *mode)
 static FILE *stream_reopen(FILE *(*call)(const char *, const char *, FILE *), const char *path,
 			   const char *mode, FILE *stream)
 {
-	int flags = flags_of(mode);
+	int flags = stream_flags(mode);
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, leaf_of(flags));
-	int error = path ? stream_refused(&m, flags) : again_refused(stream, flags);
+	MAP(m, AT_FDCWD, path, open_leaf(flags));
+	int error = path ? open_refused(&m, flags) : again_refused(stream, flags);
 	if (error == 0)
 		return call(m.path, mode, stream);
 	call("", mode, stream); /* a failure, too, closes the stream */

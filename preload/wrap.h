@@ -162,6 +162,9 @@ ssize_t entry_answer(const struct mapped *m, ssize_t result, char *to, size_t ro
 enum map_leaf open_leaf(int flags);
 int open_refused(const struct mapped *m, int flags);
 
+/* The flags of open() that a mode of fopen() stands for (stdio.c). */
+int stream_flags(const char *mode);
+
 /* The same for calls that change an object, with flags of fchownat() (at.c). */
 int change_refused(const struct mapped *m, int flags);
 
