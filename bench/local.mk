@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Figures, as medians and ratios within one run.  No test: nothing fails for being slow.
 # `make bench` is all there is; `make bench-preload BENCH="--only calls --rounds 50"`: bench/bench-preload --help.
-EXTRA_DIST += bench/bench-preload
-EXTRA_PROGRAMS += bench/bench-worker
+EXTRA_DIST += bench/bench-preload bench/bench-store
+EXTRA_PROGRAMS += bench/bench-worker bench/bench-phases
 bench_bench_worker_SOURCES = bench/worker.c
+bench_bench_phases_SOURCES = bench/phases.c
 EXTRA_LTLIBRARIES = bench/empty.la
 bench_empty_la_SOURCES = bench/empty.c
 # -rpath: else libtool makes an archive of it
 bench_empty_la_LDFLAGS = -module -avoid-version -shared -rpath $(pkglibdir) -XCClinker -nostdlib -XCClinker -nostartfiles
-CLEANFILES += $(EXTRA_PROGRAMS) $(EXTRA_LTLIBRARIES) bench-preload.json
+CLEANFILES += $(EXTRA_PROGRAMS) $(EXTRA_LTLIBRARIES) bench-preload.json bench-store.json
 
-.PHONY: bench bench-preload
-bench: bench-preload
+.PHONY: bench bench-preload bench-store
+bench: bench-preload bench-store
 bench-preload: all bench/bench-worker bench/empty.la
 	@$(AM_TESTS_ENVIRONMENT) /usr/bin/python3 $(top_srcdir)/bench/bench-preload $(BENCH)
+# FILES: how large the trees are; the default is bench-store's own
+bench-store: all bench/bench-phases
+	@$(AM_TESTS_ENVIRONMENT) /usr/bin/python3 $(top_srcdir)/bench/bench-store $(FILES:%=--files %) $(BENCH)
