@@ -30,7 +30,11 @@ struct fs_option {
 	const char *value;
 };
 
-/* A mount that is attached nowhere yet. `options` end with a NULL. -1 and errno. */
+/*
+ * A mount that is attached nowhere yet. `options` end with a NULL. -1 and errno. With NOATIME: where a link is due to have its atime
+ * set, each walk through it leaves the kernel's lockless way for that; and on a read-only mount it is due for ever (pick_link() and
+ * atime_needs_update() in Linux 6.18). Measured: a stat(2) through `latest` took 1.3 to 1.5 times what it takes without.
+ */
 static int make_fs(const char *type, const struct fs_option *options)
 {
 	int fs = fsopen(type, FSOPEN_CLOEXEC), made = -1;
@@ -40,7 +44,8 @@ static int make_fs(const char *type, const struct fs_option *options)
 		good = fsconfig(fs, options->value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, options->key,
 				options->value, 0) == 0;
 	if (good && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
-		made = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+		made = fsmount(fs, FSMOUNT_CLOEXEC,
+			       MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME);
 	int error = errno;
 	if (fs >= 0)
 		close(fs);
@@ -68,10 +73,18 @@ static int copy_tree(int from, const char *name)
 			 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
 }
 
+/*
+ * No atime can be set there; with NOATIME it is not tried (make_fs()). A user namespace may not change how the mounts that it has
+ * inherited do that.
+ */
 static int make_read_only(int tree, unsigned flags)
 {
-	struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
+	struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOATIME,
+					 .attr_clr = MOUNT_ATTR__ATIME };
 
+	if (mount_setattr(tree, "", AT_EMPTY_PATH | flags, &attributes, sizeof(attributes)) == 0)
+		return 0;
+	attributes = (struct mount_attr){ .attr_set = MOUNT_ATTR_RDONLY };
 	return mount_setattr(tree, "", AT_EMPTY_PATH | flags, &attributes, sizeof(attributes));
 }
 
