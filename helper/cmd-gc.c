@@ -72,37 +72,15 @@ static int gc_dry(const struct options *options, const struct repo *repo, struct
 	return result;
 }
 
-/* What was never synced has nothing to reclaim: gc makes no store, and takes no other directory for one. */
-static int check_store(const struct repo *repo, struct err *err)
-{
-	struct store store = STORE_CLOSED;
-	uint64_t latest;
-	int result = store_open(&store, repo->store, STORE_LOOK, repo->durable, err);
-
-	if (result == 0 && !store_has(&store, STORE_OURS) &&
-	    (store_latest(&store, &latest, err) != 0 || latest == 0))
-		result = err_fail(err, STATUS_FAILED, repo->store, "is no store");
-	store_close(&store);
-	return result;
-}
-
 static int gc_repo(const struct options *options, const struct repo *repo, struct err *err)
 {
 	struct store store = STORE_CLOSED;
 
-	if (check_store(repo, err) != 0)
-		return -1;
 	if (options->dry_run)
 		return gc_dry(options, repo, err);
-	char *command = alloc_printf("rcu-repo gc %s", repo->name);
-	int result = trust_user(repo->sync_user, &store.sync_user, err);
-	if (result == 0)
-		result = store_open(&store, repo->store, STORE_CHANGE, repo->durable, err);
-	if (result == 0)
-		result = store_lock(&store, command, true, err);
+	int result = command_lock(&store, repo, "gc", err);
 	if (result == 0)
 		result = gc_locked(options, repo, &store, err);
-	free(command);
 	store_close(&store);
 	return result;
 }

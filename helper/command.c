@@ -7,6 +7,9 @@
 #include <time.h>
 
 #include "helper/alloc.h"
+#include "helper/lock.h"
+#include "helper/meta.h"
+#include "helper/trust.h"
 
 /*
  * Moves the repository `name` of `all` to the end of `repos`; what was moved has no name in `all` any more.
@@ -110,6 +113,66 @@ int command_each(const struct options *options, bool need_one,
 	}
 	repos_release(&repos);
 	return status;
+}
+
+int command_words(const struct options *options, const char *usage, size_t least, size_t most,
+		  int (*one)(const struct options *options, const struct repo *repo, struct err *err))
+{
+	const bool named = !options->location && options->rest[0];
+	char *repo[] = { named ? options->rest[0] : NULL, NULL };
+	struct options own = *options;
+	struct err err = ERR_NONE;
+	size_t count = 0;
+
+	own.rest = repo;
+	own.words = options->rest + named;
+	while (own.words[count])
+		count++;
+	if ((named || options->location) && count >= least && count <= most)
+		return command_each(&own, true, one);
+	err_fail(&err, STATUS_USAGE, "usage", "%s", usage);
+	return err_print(&err);
+}
+
+/* What was never synced is no store: nobody makes one by looking after it, or takes another directory for one. */
+static int check_store(const struct repo *repo, struct err *err)
+{
+	struct store store = STORE_CLOSED;
+	uint64_t latest;
+	int result = store_open(&store, repo->store, STORE_LOOK, repo->durable, err);
+
+	if (result == 0 && !store_has(&store, STORE_OURS) &&
+	    (store_latest(&store, &latest, err) != 0 || latest == 0))
+		result = err_fail(err, STATUS_FAILED, repo->store, "is no store");
+	store_close(&store);
+	return result;
+}
+
+int command_lock(struct store *store, const struct repo *repo, const char *name, struct err *err)
+{
+	if (check_store(repo, err) != 0 || trust_user(repo->sync_user, &store->sync_user, err) != 0 ||
+	    store_open(store, repo->store, STORE_CHANGE, repo->durable, err) != 0)
+		return -1;
+	char *command = alloc_printf("rcu-repo %s %s", name, repo->name);
+	const int result = store_lock(store, command, true, err);
+	free(command);
+	return result;
+}
+
+int command_snapshot(const struct store *store, const char *word, uint64_t *number, struct err *err)
+{
+	char name[STORE_NAME_ROOM];
+
+	if (snapshot_number_parse(word, strlen(word), number)) {
+		snapshot_name(*number, name);
+		if (store_has(store, name))
+			return 0;
+	} else if (!meta_name_good(word)) {
+		return err_fail(err, STATUS_USAGE, word, "neither a snapshot's number nor a name");
+	} else if (meta_find(store, word, number, err) != 0 || *number != 0) {
+		return *number != 0 ? 0 : -1;
+	}
+	return err_fail(err, STATUS_FAILED, store->path, "there is no snapshot %s", word);
 }
 
 static void report_foreign(void *context, const char *name)

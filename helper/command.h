@@ -28,10 +28,14 @@ struct options {
 	size_t set_count;
 	const char *location, *store, *type, *uri; /* stand for a repository */
 	const char *staging;
-	pid_t owner;    /* 0: none */
-	uint64_t force; /* gc --force N; 0: none */
+	pid_t owner;      /* 0: none */
+	uint64_t force;   /* gc --force N; 0: none */
+	const char *name; /* keep --name NAME */
+	bool hold;        /* rollback --hold */
+	bool unhold;      /* sync --force */
 	bool dry_run, json, verbose, help, version;
 	char **rest;    /* the operands: REPO...; NULL-terminated */
+	char **words;   /* command_words(): what stands behind REPO; NULL-terminated */
 	char **command; /* behind --; NULL if there was none */
 };
 
@@ -58,6 +62,22 @@ int command_repos(const struct options *options, bool need_one, struct repos *re
 int command_each(const struct options *options, bool need_one,
 		 int (*one)(const struct options *options, const struct repo *repo, struct err *err));
 
+/*
+ * command_each() for a command of one REPO and more words behind it, `least` to `most`: options->words. Where --location
+ * stands for REPO all operands are words. `usage` says what is needed.
+ */
+int command_words(const struct options *options, const char *usage, size_t least, size_t most,
+		  int (*one)(const struct options *options, const struct repo *repo, struct err *err));
+
+/*
+ * Opens the store of `repo` for change and locks it, also where `begin` reserved it. One that is not there is an error:
+ * none is made. `name` is the command's. The struct was STORE_CLOSED before; store_close() also after a failure.
+ */
+int command_lock(struct store *store, const struct repo *repo, const char *name, struct err *err);
+
+/* The snapshot that a word of the command line means: a number, or the name of a kept one. It is there. */
+int command_snapshot(const struct store *store, const char *word, uint64_t *number, struct err *err);
+
 /* Warns of each name in snapshots/ that is no number (P14): store_numbers() with a warning. */
 int command_numbers(const struct store *store, struct numbers *numbers, struct err *err);
 
@@ -72,7 +92,10 @@ int cmd_begin(const struct options *options);
 int cmd_commit(const struct options *options);
 int cmd_abort(const struct options *options);
 int cmd_gc(const struct options *options);
+int cmd_keep(const struct options *options);
 int cmd_list(const struct options *options);
 int cmd_readers(const struct options *options);
+int cmd_release(const struct options *options);
+int cmd_rollback(const struct options *options);
 
 #endif

@@ -8,6 +8,7 @@ helper_libhelper_a_SOURCES = \
 	helper/conf.c helper/conf.h \
 	helper/err.c helper/err.h \
 	helper/files.c helper/files.h \
+	helper/held.c helper/held.h \
 	helper/identity.c helper/identity.h \
 	helper/keeper.c helper/keeper.h \
 	helper/loadable.c helper/loadable.h \
@@ -55,8 +56,11 @@ helper_rcu_repo_SOURCES = \
 	helper/cmd-begin.c \
 	helper/cmd-commit.c \
 	helper/cmd-gc.c \
+	helper/cmd-keep.c \
 	helper/cmd-list.c \
 	helper/cmd-readers.c \
+	helper/cmd-release.c \
+	helper/cmd-rollback.c \
 	helper/cmd-sync.c \
 	helper/cmd-update.c
 helper_rcu_repo_CFLAGS = $(AM_CFLAGS) $(SMARTCOLS_CFLAGS)

@@ -44,6 +44,8 @@ static int meta_line(void *user, const char *section, const char *key, const cha
 		return time_parse(value, &meta->published);
 	if (strcmp(key, "retired") == 0)
 		return time_parse(value, &meta->retired);
+	if (strcmp(key, "before") == 0)
+		return strcmp(value, "0") == 0 || snapshot_number_parse(value, strlen(value), &meta->before);
 	if (strcmp(key, "kept") == 0)
 		meta->kept = strcmp(value, "yes") == 0;
 	if (strcmp(key, "name") == 0)
@@ -79,11 +81,13 @@ int meta_write(const struct store *store, uint64_t number, const struct meta *me
 	int result;
 
 	meta_name(number, name);
-	char *text = alloc_printf("published = %" PRId64 "\nretired = %" PRId64 "\nkept = %s\nname = %s\n",
-				  meta->published, meta->retired, meta->kept ? "yes" : "no", meta->name);
+	char *text = alloc_printf("published = %" PRId64 "\nretired = %" PRId64 "\nbefore = %" PRIu64
+				  "\nkept = %s\nname = %s\n",
+				  meta->published, meta->retired, meta->before, meta->kept ? "yes" : "no",
+				  meta->name);
 	/* The format has comments and drops blanks: a name that would not come back is refused. */
 	if (!meta_parse(text, &back) || strcmp(back.name, meta->name) != 0 || back.kept != meta->kept ||
-	    back.published != meta->published || back.retired != meta->retired)
+	    back.published != meta->published || back.retired != meta->retired || back.before != meta->before)
 		result = err_fail(err, STATUS_USAGE, store->path, "\"%s\" cannot be the name of a snapshot",
 				  meta->name);
 	else
@@ -99,6 +103,35 @@ int meta_remove(const struct store *store, uint64_t number, struct err *err)
 	meta_name(number, name);
 	if (unlinkat(store->dir, name, 0) != 0 && errno != ENOENT)
 		return err_errno(err, STATUS_FAILED, store->path, "%s: unlink", name);
+	return 0;
+}
+
+bool meta_name_good(const char *name)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_+@:";
+	const size_t length = strlen(name);
+
+	return length > 0 && length < sizeof(((struct meta *)NULL)->name) && strchr(letters, name[0]) &&
+	       name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+@:-")] ==
+		       '\0';
+}
+
+int meta_find(const struct store *store, const char *name, uint64_t *number, struct err *err)
+{
+	struct numbers numbers;
+
+	*number = 0;
+	if (store_numbers(store, &numbers, NULL, NULL, err) != 0)
+		return -1;
+	for (size_t i = 0; i < numbers.count && *number == 0; i++) {
+		struct err damaged = ERR_NONE;
+		struct meta meta;
+
+		if (meta_read(store, numbers.list[i], &meta, &damaged) == 0 && meta.kept &&
+		    strcmp(meta.name, name) == 0)
+			*number = numbers.list[i];
+	}
+	numbers_release(&numbers);
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 struct meta {
 	int64_t published; /* 0: not known */
 	int64_t retired;   /* 0: latest, or not seen yet */
+	uint64_t before;   /* what was latest when it was published; 0: nothing, or not known */
 	bool kept;         /* protected from reclaim until released */
 	char name[64];     /* of a kept one, "" for none */
 };
@@ -22,6 +23,15 @@ struct meta {
 int meta_read(const struct store *store, uint64_t number, struct meta *meta, struct err *err);
 int meta_write(const struct store *store, uint64_t number, const struct meta *meta, struct err *err);
 int meta_remove(const struct store *store, uint64_t number, struct err *err); /* missing is fine */
+
+/*
+ * May a kept snapshot be called so? Letters, digits and "._+@:-", at most 63, with a letter or one of "_+@:" first: so that no
+ * name is a number, an option, or a part of REPO=NAME, and no shell needs quotes for it.
+ */
+bool meta_name_good(const char *name);
+
+/* The kept snapshot of that name that is there: *number, or 0 for none. What is damaged has no name. */
+int meta_find(const struct store *store, const char *name, uint64_t *number, struct err *err);
 
 /*
  * Under the lock: makes the files agree with latest. Every other snapshot that has no retired time is retired

@@ -28,6 +28,11 @@ static bool accepted(const struct option_rule *rule, const char *names)
 	return !names || options_named(names, rule->name);
 }
 
+static size_t typed_length(const struct option_rule *rule)
+{
+	return strcspn(rule->name, "/");
+}
+
 struct parser {
 	char **words; /* the next word */
 	const struct option_rule *rules;
@@ -39,7 +44,7 @@ struct parser {
 static const struct option_rule *rule_by_name(const struct parser *parser, const char *name, size_t length)
 {
 	for (const struct option_rule *rule = parser->rules; rule->name; rule++)
-		if (strlen(rule->name) == length && strncmp(rule->name, name, length) == 0 &&
+		if (typed_length(rule) == length && strncmp(rule->name, name, length) == 0 &&
 		    accepted(rule, parser->names))
 			return rule;
 	return NULL;
@@ -58,7 +63,7 @@ static int apply(struct parser *parser, const struct option_rule *rule, const ch
 {
 	char subject[64];
 
-	snprintf(subject, sizeof(subject), "--%s", rule->name);
+	snprintf(subject, sizeof(subject), "--%.*s", (int)typed_length(rule), rule->name);
 	if (rule->argument && !value)
 		value = *parser->words ? *parser->words++ : NULL;
 	if (rule->argument && !value)
@@ -137,8 +142,8 @@ void options_help(const struct option_rule *rules, const char *names)
 			continue;
 		if (rules->letter)
 			snprintf(letter, sizeof(letter), "-%c, ", rules->letter);
-		int width = printf("  %s--%s%s%s", letter, rules->name, rules->argument ? " " : "",
-				   rules->argument ? rules->argument : "");
+		int width = printf("  %s--%.*s%s%s", letter, (int)typed_length(rules), rules->name,
+				   rules->argument ? " " : "", rules->argument ? rules->argument : "");
 		printf("%*s%s\n", width < HELP_COLUMN ? HELP_COLUMN - width : 2, "", rules->help);
 	}
 }

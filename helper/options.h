@@ -14,8 +14,9 @@
 #include "helper/err.h"
 
 struct option_rule {
-	const char *name;     /* without the dashes; NULL ends the table */
-	char letter;          /* 0: none */
+	const char *name; /* without the dashes; NULL ends the table. What is behind a '/' tells two options
+				 of one name apart where names are listed, and is not a part of it */
+	char letter;      /* 0: none */
 	const char *argument; /* what --help calls it; NULL: the option takes none */
 	const char *help;     /* NULL: not shown */
 	/*

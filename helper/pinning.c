@@ -12,6 +12,7 @@
 #include "core/names.h"
 #include "core/pin_text.h"
 #include "helper/alloc.h"
+#include "helper/meta.h"
 #include "helper/repos.h"
 
 /*
@@ -24,6 +25,7 @@ struct pinning_request {
 	char *name;      /* as the command line names it, for -s REPO=N */
 	char *location;  /* NULL: to be looked up in the configuration */
 	uint64_t number; /* 0: the latest, or the outer pin */
+	char *kept;      /* the name of a kept snapshot, still to be looked up; NULL: none */
 };
 
 static void add_request(struct pinning *pinning, const char *name, const char *location)
@@ -97,8 +99,10 @@ static int choose_number(struct pinning *pinning, const char *text, struct err *
 	struct pinning_request *found = NULL;
 	uint64_t number;
 
-	if (!snapshot_number_parse(digits, strlen(digits), &number))
-		return err_fail(err, STATUS_USAGE, "--snapshot", "%s: not a snapshot's number", text);
+	const bool is_number = snapshot_number_parse(digits, strlen(digits), &number);
+	if (!is_number && !meta_name_good(digits))
+		return err_fail(err, STATUS_USAGE, "--snapshot", "%s: neither a snapshot's number nor a name",
+				text);
 	if (!equals && pinning->request_count == 1)
 		found = pinning->requests;
 	else if (!equals)
@@ -111,8 +115,27 @@ static int choose_number(struct pinning *pinning, const char *text, struct err *
 	if (!found)
 		return err_fail(err, STATUS_USAGE, "--snapshot", "%s: that repository is not asked for",
 				text);
-	found->number = number;
+	free(found->kept);
+	found->kept = is_number ? NULL : alloc_copy(digits);
+	found->number = is_number ? number : 0;
 	return 0;
+}
+
+/* The number that has a kept name now. */
+static int look_up_kept(struct pinning_request *request, struct err *err)
+{
+	struct store store = STORE_CLOSED;
+	char *path = NULL;
+
+	if (!request->kept)
+		return 0;
+	if (pin_find_store(request->location, &path, err) == 0 &&
+	    store_open(&store, path, STORE_LOOK, false, err) == 0 &&
+	    meta_find(&store, request->kept, &request->number, err) == 0 && request->number == 0)
+		err_fail(err, STATUS_FAILED, request->name, "no snapshot is kept as %s", request->kept);
+	store_close(&store);
+	free(path);
+	return request->number != 0 ? 0 : -1;
 }
 
 /* ---- the pins that we were started under ---- */
@@ -270,6 +293,8 @@ int pinning_take(struct pinning *pinning, bool *nothing, struct err *err)
 	outers_read(&outers, pinning->outer);
 	for (size_t i = 0; result == 0 && i < pinning->snapshot_count; i++)
 		result = choose_number(pinning, pinning->snapshots[i], err);
+	for (size_t i = 0; result == 0 && i < pinning->request_count; i++)
+		result = look_up_kept(&pinning->requests[i], err);
 	*nothing = result == 0 && pinning->request_count == 0 && outers.count == 0;
 	if (*nothing)
 		result = err_fail(err, STATUS_USAGE, "configuration",
@@ -323,6 +348,7 @@ void pinning_release(struct pinning *pinning)
 	for (size_t i = 0; i < pinning->request_count; i++) {
 		free(pinning->requests[i].name);
 		free(pinning->requests[i].location);
+		free(pinning->requests[i].kept);
 	}
 	free(pinning->pins);
 	free(pinning->requests);

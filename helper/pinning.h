@@ -40,7 +40,8 @@ struct pinning {
 
 void pinning_repo(struct pinning *pinning, const char *name);
 void pinning_location(struct pinning *pinning, const char *path);
-void pinning_snapshot(struct pinning *pinning, const char *text); /* N or REPO=N; must outlive the pinning */
+void pinning_snapshot(struct pinning *pinning,
+		      const char *text); /* N, NAME, REPO=N or REPO=NAME; must outlive the pinning */
 
 /*
  * Takes every pin, of each store one. Without a request: each repository of the configuration with sync-rcu. An outer pin of a

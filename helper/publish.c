@@ -47,9 +47,11 @@
 /* Steps 2 to 4, again where somebody took the number meanwhile. */
 static int take_number(struct store *store, const struct staging *staging, uint64_t *number, struct err *err)
 {
-	const struct meta meta = { .published = time(NULL) };
+	struct meta meta = { .published = time(NULL) };
 	char name[STORE_NAME_ROOM];
 
+	if (store_latest(store, &meta.before, err) != 0)
+		return -1;
 	for (int try = 1;; try++) {
 		struct err failed = ERR_NONE, ignored = ERR_NONE;
 		if (store_next_number(store, number, err) != 0 || meta_write(store, *number, &meta, err) != 0)

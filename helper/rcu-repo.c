@@ -19,8 +19,8 @@
 #define REPO_OPTIONS "location store"
 
 static const struct command commands[] = {
-	{ "sync", "[REPO...]", "fetch, publish what changed, and reclaim", REPO_OPTIONS " type uri",
-	  cmd_sync },
+	{ "sync", "[REPO...] [--force]", "fetch, publish what changed, and reclaim",
+	  REPO_OPTIONS " type uri force/sync", cmd_sync },
 	{ "update", "REPO -- COMMAND [ARG...]",
 	  "run COMMAND in a writable copy, and publish it if that exits 0", REPO_OPTIONS, cmd_update },
 	{ "begin", "REPO [--owner PID]", "lock, make a writable copy, and print its path",
@@ -30,6 +30,10 @@ static const struct command commands[] = {
 	{ "abort", "REPO [--staging PATH]", "drop what begin staged", REPO_OPTIONS " staging", cmd_abort },
 	{ "gc", "[REPO...] [--dry-run] [--force N]", "reclaim what is past its grace period",
 	  REPO_OPTIONS " dry-run force", cmd_gc },
+	{ "rollback", "REPO [N] [--hold]", "publish an older snapshot again", REPO_OPTIONS " hold",
+	  cmd_rollback },
+	{ "keep", "REPO N [--name NAME]", "protect a snapshot from reclaim", REPO_OPTIONS " name", cmd_keep },
+	{ "release", "REPO N", "stop protecting a snapshot", REPO_OPTIONS, cmd_release },
 	{ "list", "REPO [--json]", "show the snapshots", REPO_OPTIONS " json", cmd_list },
 	{ "readers", "[REPO...] [--json]", "show who pins what", REPO_OPTIONS " json", cmd_readers },
 };
@@ -55,6 +59,9 @@ TAKE_TEXT(store)
 TAKE_TEXT(type)
 TAKE_TEXT(uri)
 TAKE_TEXT(staging)
+TAKE_TEXT(name)
+TAKE_FLAG(hold)
+TAKE_FLAG(unhold)
 TAKE_FLAG(dry_run)
 TAKE_FLAG(json)
 TAKE_FLAG(verbose)
@@ -115,6 +122,9 @@ static const struct option_rule rules[] = {
 	{ "staging", 0, "PATH", "fail if this is not what is staged", take_staging },
 	{ "dry-run", 0, NULL, "only say what would go, and why the rest stays", take_dry_run },
 	{ "force", 0, "N", "reclaim snapshot N even though it is pinned, a spare or young", take_force },
+	{ "force/sync", 0, NULL, "publish though a rollback is held, and end the hold", take_unhold },
+	{ "hold", 0, NULL, "and let no sync publish before sync --force", take_hold },
+	{ "name", 0, "NAME", "give it a name, for -s of rcu-exec, rollback and release", take_name },
 	{ "json", 0, NULL, "for programs", take_json },
 	{ "help", 'h', NULL, "show this", take_help },
 	{ "version", 'V', NULL, "show the version", take_version },

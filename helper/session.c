@@ -11,6 +11,7 @@
 #include "helper/alloc.h"
 #include "helper/command.h"
 #include "helper/files.h"
+#include "helper/held.h"
 #include "helper/lock.h"
 #include "helper/publish.h"
 #include "helper/reclaim.h"
@@ -333,6 +334,32 @@ void session_close(struct session *session)
 	store_close(&session->store);
 }
 
+/*
+ * A rollback that was to stay: 0 go on, 1 nothing is done (one of all repositories, which a timer syncs), -1 refused.
+ * What `begin` staged stays staged.
+ */
+static int session_held(const struct options *options, struct session *session, struct err *err)
+{
+	struct held held;
+
+	if (held_read(&session->store, &held, err) != 0)
+		return -1;
+	if (held.number == 0 || options->unhold)
+		return 0;
+	char *since = command_time(held.since, false);
+	char *why = alloc_printf("snapshot %ju is held since %s (rcu-repo rollback --hold)",
+				 (uintmax_t)held.number, since ? since : "?");
+	const bool all = !options->rest[0] && !options->location;
+	if (all)
+		warn(session->repo->name, "%s: skipped", why);
+	else
+		err_fail(err, STATUS_FAILED, session->repo->name,
+			 "%s: nothing is published before sync --force", why);
+	free(since);
+	free(why);
+	return all ? 1 : -1;
+}
+
 int session_run(const struct options *options, const struct repo *repo, const char *name,
 		enum session_use use,
 		int (*body)(const struct options *options, struct session *session, struct err *err),
@@ -344,11 +371,16 @@ int session_run(const struct options *options, const struct repo *repo, const ch
 
 	if (result == 0)
 		result = session_open(&session, repo, command, use, err);
+	if (result == 0 && use != SESSION_ABORT)
+		result = session_held(options, &session, err);
 	if (result == 0)
 		result = body(options, &session, err);
+	/* If we die here and something was published, the hold is void (held.h). */
+	if (result == 0 && options->unhold)
+		result = held_remove(&session.store, err);
 	if (result == 0)
 		session_finish(&session);
 	free(command);
 	session_close(&session);
-	return result;
+	return result < 0 ? -1 : 0;
 }

@@ -6,6 +6,7 @@ cli_tests = \
 	tests/cli/commit.bats \
 	tests/cli/config.bats \
 	tests/cli/gc.bats \
+	tests/cli/keep.bats \
 	tests/cli/kinds.bats \
 	tests/cli/list.bats \
 	tests/cli/lock.bats \
@@ -13,6 +14,8 @@ cli_tests = \
 	tests/cli/portage-faults.bats \
 	tests/cli/rcu-exec.bats \
 	tests/cli/readers.bats \
+	tests/cli/release.bats \
+	tests/cli/rollback.bats \
 	tests/cli/sync.bats \
 	tests/cli/update.bats
 TESTS += $(cli_tests)

@@ -116,7 +116,7 @@ cannot_pin() {
 	cannot_pin 'three: no such repository' -r three
 	cannot_pin 'snapshot|7' -r one -s 7
 	cannot_pin 'say of which repository' -s 1
-	cannot_pin "x: not a snapshot's number" -r one -s x
+	cannot_pin 'one: no snapshot is kept as x' -r one -s x
 	: >"$T/repos.conf"
 	cannot_pin 'nothing to pin'
 	echo nonsense >"$T/repos.conf"

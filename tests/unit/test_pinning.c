@@ -150,7 +150,7 @@ static void test_numbers(void **state)
 	refuses(&pinning, "that repository is not asked for");
 	pinning_repo(&pinning, "a");
 	pinning_snapshot(&pinning, "01");
-	refuses(&pinning, "not a snapshot's number");
+	refuses(&pinning, "neither a snapshot's number nor a name");
 	pinning_repo(&pinning, "a");
 	pinning_snapshot(&pinning, "7");
 	refuses(&pinning, "7");
