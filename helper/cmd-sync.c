@@ -5,28 +5,32 @@
 #include "helper/session.h"
 #include "helper/transport/transport.h"
 
-static int fetch(const struct options *options, const struct session *session, struct err *err)
+static int fetch(const struct options *options, const struct session *session,
+		 const struct transport *transport, struct changes *changes, struct err *err)
 {
-	const struct transport *transport = transport_find(session->repo, err);
-	if (!transport)
-		return -1;
 	char *base = session_base(session);
 
 	if (options->verbose)
 		note(session->repo->name, "fetching %s, on top of %s", session->repo->sync_uri,
 		     base ? base : "nothing");
-	int result = transport->fetch(session->repo, &session->staging, base, err);
+	int result = transport->fetch(session->repo, &session->staging, base, changes, err);
 	free(base);
 	return result;
 }
 
 static int sync_locked(const struct options *options, struct session *session, struct err *err)
 {
+	const struct transport *transport = transport_find(session->repo, err);
+	struct changes changes = CHANGES_NONE;
 	uint64_t number;
 	bool changed;
+	int result = -1;
 
-	if (session_stage(session, STAGE_EMPTY, err) != 0 || fetch(options, session, err) != 0 ||
-	    session_publish(session, OCCUPANTS_ANY, &number, &changed, err) != 0)
+	if (transport && session_stage(session, transport->stage, err) == 0 &&
+	    fetch(options, session, transport, &changes, err) == 0)
+		result = session_publish(session, OCCUPANTS_ANY, &number, &changed, err);
+	changes_release(&changes);
+	if (result != 0)
 		return -1;
 	session_tell(session, number, changed);
 	session_reclaim(session);

@@ -4,8 +4,10 @@ noinst_LIBRARIES += helper/libhelper.a
 helper_libhelper_a_SOURCES = \
 	helper/alloc.c helper/alloc.h \
 	helper/aside.c helper/aside.h \
+	helper/changes.c helper/changes.h \
 	helper/climb.c helper/climb.h \
 	helper/conf.c helper/conf.h \
+	helper/crew.c helper/crew.h \
 	helper/err.c helper/err.h \
 	helper/files.c helper/files.h \
 	helper/held.c helper/held.h \
@@ -31,14 +33,16 @@ helper_libhelper_a_SOURCES = \
 	helper/run.c helper/run.h \
 	helper/snapshot/hardlink.c helper/snapshot/storage.c helper/snapshot/storage.h \
 	helper/store.c helper/store.h \
+	helper/swarm.c helper/swarm.h \
 	helper/text.c helper/text.h \
 	helper/transport/rsync.c helper/transport/transport.c helper/transport/transport.h \
-	helper/tree-copy.c helper/tree-delete.c helper/tree-measure.c helper/tree-same.c helper/tree-share.c \
+	helper/tree-clone.c helper/tree-copy.c helper/tree-delete.c helper/tree-diff.c helper/tree-measure.c \
+	helper/tree-same.c helper/tree-share.c \
 	helper/tree.h \
 	helper/trust.c helper/trust.h \
 	helper/walk.c helper/walk.h
-helper_libhelper_a_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS)
-HELPER_LIBS = helper/libhelper.a core/libcore.a $(INIH_LIBS)
+helper_libhelper_a_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS) -pthread
+HELPER_LIBS = helper/libhelper.a core/libcore.a $(INIH_LIBS) -lpthread
 
 SHIM_PATH = $(libdir)/rcu-repo/librcu-exec.so
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -366,6 +367,47 @@ char *object_target(const struct object *object)
 		}
 		room *= 2;
 	}
+}
+
+/* Makes the object without its metadata and opens it. */
+static int make_object(int dir, const char *name, const struct statx *st, const struct object *from,
+		       struct object *to)
+{
+	struct statx made;
+	int result;
+
+	if (S_ISREG(st->stx_mode)) {
+		*to = object_of(openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+		return to->fd < 0 ? -1 : 0;
+	}
+	if (S_ISLNK(st->stx_mode)) {
+		char *target = object_target(from);
+
+		result = target != NULL ? symlinkat(target, dir, name) : -1;
+		free(target);
+	} else {
+		result = mknodat(dir, name, (st->stx_mode & S_IFMT) | 0600,
+				 makedev(st->stx_rdev_major, st->stx_rdev_minor));
+	}
+	if (result == 0)
+		result = statx(dir, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &made);
+	return result == 0 ? object_open(dir, name, &made, to) : -1;
+}
+
+int object_copy_named(int from_dir, int to_dir, const char *name, const struct statx *st)
+{
+	struct object from, to = { .fd = -1 };
+
+	if (object_open(from_dir, name, st, &from) != 0)
+		return -1;
+	int result = make_object(to_dir, name, st, &from, &to);
+	if (result == 0 && S_ISREG(st->stx_mode))
+		result = object_copy_content(&from, st, &to);
+	if (result == 0)
+		result = object_copy_metadata(&from, st, &to);
+	object_close(&to);
+	object_close(&from);
+	return result;
 }
 
 bool object_same_stat(const struct statx *a, const struct statx *b)

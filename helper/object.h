@@ -38,6 +38,12 @@ int object_set_times(const struct object *object, const struct statx *st);
 /* The bytes of a regular file into an empty one, with its holes. */
 int object_copy_content(const struct object *from, const struct statx *st, const struct object *to);
 
+/*
+ * Copies from_dir/name, which is no directory and what `st` says, to to_dir/name, which must not exist: content and
+ * metadata. On failure it may be there, in part.
+ */
+int object_copy_named(int from_dir, int to_dir, const char *name, const struct statx *st);
+
 /* The target of a symbolic link; the caller frees it. NULL and errno. */
 char *object_target(const struct object *object);
 

@@ -157,7 +157,7 @@ int session_stage(struct session *session, enum stage_kind kind, struct err *err
 {
 	int result;
 
-	if (kind == STAGE_COPY && session->latest == 0 && session->location == LOCATION_DIRECTORY)
+	if (kind != STAGE_EMPTY && session->latest == 0 && session->location == LOCATION_DIRECTORY)
 		result = stage_location(session, err);
 	else
 		result = session->store.storage->stage(&session->store, kind, &session->staging, err);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "helper/alloc.h"
@@ -80,48 +79,6 @@ static int copy_link(struct copy *copy, const char *name, size_t first)
 	return result;
 }
 
-/* Makes the object without its metadata and opens it. */
-static int make_object(int dir, const char *name, const struct statx *st, const struct object *from,
-		       struct object *to)
-{
-	struct statx made;
-	int result;
-
-	if (S_ISREG(st->stx_mode)) {
-		*to = object_of(openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-		return to->fd < 0 ? -1 : 0;
-	}
-	if (S_ISLNK(st->stx_mode)) {
-		char *target = object_target(from);
-
-		result = target != NULL ? symlinkat(target, dir, name) : -1;
-		free(target);
-	} else {
-		result = mknodat(dir, name, (st->stx_mode & S_IFMT) | 0600,
-				 makedev(st->stx_rdev_major, st->stx_rdev_minor));
-	}
-	if (result == 0)
-		result = statx(dir, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &made);
-	return result == 0 ? object_open(dir, name, &made, to) : -1;
-}
-
-static int copy_object(struct copy *copy, const char *name, const struct statx *st)
-{
-	const struct level *top = climb_top(&copy->climb);
-	struct object from, to = { .fd = -1 };
-
-	if (object_open(top->fd[0], name, st, &from) != 0)
-		return -1;
-	int result = make_object(top->fd[1], name, st, &from, &to);
-	if (result == 0 && S_ISREG(st->stx_mode))
-		result = object_copy_content(&from, st, &to);
-	if (result == 0)
-		result = object_copy_metadata(&from, st, &to);
-	object_close(&to);
-	object_close(&from);
-	return result;
-}
-
 static int copy_leaf(struct copy *copy, const char *name, const struct statx *st)
 {
 	if (st->stx_nlink > 1) {
@@ -131,7 +88,8 @@ static int copy_leaf(struct copy *copy, const char *name, const struct statx *st
 			return copy_link(copy, name, (size_t)file->a);
 		file->a = place_add(copy, climb_top(&copy->climb)->mark, name);
 	}
-	return copy_object(copy, name, st);
+	const struct level *top = climb_top(&copy->climb);
+	return object_copy_named(top->fd[0], top->fd[1], name, st);
 }
 
 static int copy_enter(struct copy *copy, const char *name, const struct statx *st, struct err *err)

@@ -28,6 +28,37 @@
 int tree_copy(int from_dir, const char *from, int to_dir, const char *to, struct err *err);
 
 /*
+ * The same tree without a copy: each file of from_dir/from (anything but a directory) has a second name in to_dir/to,
+ * which must not exist; what cannot be linked (EMLINK, EXDEV, EPERM) is copied as tree_copy() does, but for the names
+ * of one such file, which become files of their own. Directories have modes, owners, times (ns), ACLs and xattrs as in
+ * the source. By several threads; a tree that is deep and wide may need more descriptors than we may open (EMFILE).
+ * Linked files get a new change time. On failure a part is there.
+ */
+int tree_clone(int from_dir, const char *from, int to_dir, const char *to, struct err *err);
+
+enum tree_difference {
+	TREE_ONLY_A, /* each name below such a directory is found, too */
+	TREE_ONLY_B,
+	TREE_CHANGED, /* another inode, where one of both is no directory; if one is, what is in it is found as
+			  TREE_ONLY_A or TREE_ONLY_B, too */
+	TREE_METADATA, /* a directory in both: mode, owner, modification time, xattrs or ACLs differ */
+};
+
+/*
+ * Called once for each difference, by one thread at a time, in no order. `path` is below the roots, "" for them. What
+ * it returns but 0 ends tree_diff() with that failure.
+ */
+typedef int (*tree_found)(void *context, const char *path, enum tree_difference difference, struct err *err);
+
+/*
+ * Compares two trees by name and inode number, as getdents64(2) gives it: a file that is one inode in both is the same,
+ * and is not looked at; one that is not is a difference, whatever is in it. By several threads; some 10 microseconds a
+ * directory. As tree_clone() it may need many descriptors.
+ */
+int tree_diff(int a_dir, const char *a, int b_dir, const char *b, tree_found found, void *context,
+	      struct err *err);
+
+/*
  * 1 if both trees are the same in everything that tree_copy() copies but access times (same inode: equal
  * without a look at its bytes; a hole equals zeros), 0 if not.
  */

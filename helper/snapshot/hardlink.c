@@ -132,7 +132,8 @@ static int stage_empty(int dir, const char *id)
 	return result;
 }
 
-static int stage_latest(struct store *store, int dir, const char *id, uint64_t number, struct err *err)
+static int stage_latest(struct store *store, enum stage_kind kind, int dir, const char *id, uint64_t number,
+			struct err *err)
 {
 	char name[SNAPSHOT_NUMBER_ROOM];
 	int snapshots = open_below(store, STORE_SNAPSHOTS, err);
@@ -140,7 +141,8 @@ static int stage_latest(struct store *store, int dir, const char *id, uint64_t n
 	if (snapshots < 0)
 		return -1;
 	snapshot_number_format(number, name);
-	int result = tree_copy(snapshots, name, dir, id, err);
+	int result = kind == STAGE_BRANCH ? tree_clone(snapshots, name, dir, id, err)
+					  : tree_copy(snapshots, name, dir, id, err);
 	close(snapshots);
 	return result;
 }
@@ -150,10 +152,10 @@ static int stage_into(struct store *store, enum stage_kind kind, int dir, const 
 	uint64_t number = 0;
 	int result;
 
-	if (kind == STAGE_COPY && store_latest(store, &number, err) != 0)
+	if (kind != STAGE_EMPTY && store_latest(store, &number, err) != 0)
 		return -1;
 	if (number != 0)
-		result = stage_latest(store, dir, id, number, err);
+		result = stage_latest(store, kind, dir, id, number, err);
 	else if ((result = stage_empty(dir, id)) != 0)
 		err_errno(err, STATUS_FAILED, store->path, "cannot make " STORE_STAGING "/%s", id);
 	if (result != 0) {

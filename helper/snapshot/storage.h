@@ -23,10 +23,12 @@ struct staging {
 void staging_release(struct staging *staging);
 
 enum stage_kind {
-	STAGE_EMPTY, /* for a transport that writes everything and links what is unchanged itself (rsync
+	STAGE_EMPTY,  /* for a transport that writes everything and links what is unchanged itself (rsync
 			--link-dest) */
-	STAGE_COPY,  /* latest's content for a foreign writer; shares no inode with any snapshot, so no write
+	STAGE_COPY,   /* latest's content for a foreign writer; shares no inode with any snapshot, so no write
 			can reach one */
+	STAGE_BRANCH, /* latest's content, sharing every inode with it that can be shared: for a writer who
+			 replaces files and never changes one in place (P15), or is held to that (guard) */
 };
 
 struct measure {

@@ -322,7 +322,7 @@ static const char *base_option(const char *base, const char *staging)
 }
 
 static int rsync_fetch(const struct repo *repo, const struct staging *staging, const char *base,
-		       struct err *err)
+		       struct changes *changes, struct err *err)
 {
 	static const char *const always[] = { "rsync", "-aHAX", "--delete", "--modify-window=-1",
 					      "--numeric-ids" };
@@ -345,10 +345,13 @@ static int rsync_fetch(const struct repo *repo, const struct staging *staging, c
 				   .subject = "rsync",
 				   .explain = explain };
 	int result = run(&rsync, err);
+	changes_set_unknown(changes);
 	for (size_t i = 0; i < arguments.count; i++)
 		free(arguments.list[i]);
 	free(arguments.list);
 	return result;
 }
 
-const struct transport transport_rsync = { .type = "rsync", .check = rsync_check, .fetch = rsync_fetch };
+const struct transport transport_rsync = {
+	.type = "rsync", .check = rsync_check, .stage = STAGE_EMPTY, .fetch = rsync_fetch
+};

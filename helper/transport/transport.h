@@ -5,6 +5,7 @@
 #ifndef HELPER_TRANSPORT_H
 #define HELPER_TRANSPORT_H
 
+#include "helper/changes.h"
 #include "helper/repos.h"
 #include "helper/snapshot/storage.h"
 
@@ -14,13 +15,17 @@ struct transport {
 	/* Is the repository's configuration good for this transport? STATUS_USAGE if not; touches nothing. */
 	int (*check)(const struct repo *repo, struct err *err);
 
+	/* The tree that fetch() wants: it is staged so before. */
+	enum stage_kind stage;
+
 	/*
-	 * Fetches into the empty staging tree. `base` is the absolute path of the tree that readers see now,
-	 * or NULL: files that are equal to it in content and all metadata may be linked to it, and it is
-	 * never written to. On failure the staging tree holds anything.
+	 * Fetches into the staging tree. `base` is the absolute path of the tree that readers see now, or NULL:
+	 * files that are equal to it in content and all metadata may be linked to it, and it is never written
+	 * to. `changes` (empty before) gets what it may have changed in a STAGE_BRANCH or STAGE_COPY; who
+	 * cannot tell says changes_set_unknown(). On failure the staging tree and `changes` hold anything.
 	 */
 	int (*fetch)(const struct repo *repo, const struct staging *staging, const char *base,
-		     struct err *err);
+		     struct changes *changes, struct err *err);
 };
 
 extern const struct transport transport_rsync;

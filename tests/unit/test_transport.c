@@ -60,11 +60,13 @@ static void need_rsync(void)
 static int fetch(const struct repo *repo, const char *name, const char *base, struct err *err)
 {
 	struct staging staging = { .id = (char *)"id", .path = alloc_printf("%s/%s", top, name) };
+	struct changes changes = CHANGES_NONE;
 
 	scratch_mkdir(staging.path);
 	int result = transport_rsync.check(repo, err);
 	if (result == 0)
-		result = transport_rsync.fetch(repo, &staging, base, err);
+		result = transport_rsync.fetch(repo, &staging, base, &changes, err);
+	changes_release(&changes);
 	free(staging.path);
 	return result;
 }

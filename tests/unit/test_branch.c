@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* tree_clone() and tree_diff(): trees that share their files. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "helper/alloc.h"
+#include "helper/changes.h"
+#include "helper/tree.h"
+#include "tests/unit/scratch.h"
+#include "tests/unit/skip.h"
+
+#define good(call)                                           \
+	do {                                                 \
+		struct err err = ERR_NONE;                   \
+		if ((call) != 0)                             \
+			fail_msg("%s: %s", #call, err.text); \
+	} while (0)
+
+static int enter(void **state)
+{
+	return scratch_make(state) == 0 && chdir(*state) == 0 ? 0 : -1;
+}
+
+static int leave(void **state)
+{
+	return chdir("/") == 0 ? scratch_remove(state) : -1;
+}
+
+static void run_ok(const char *command)
+{
+	assert_int_equal(system(command), 0);
+}
+
+static bool same_tree(const char *a, const char *b)
+{
+	struct err err = ERR_NONE;
+	const int same = tree_same(AT_FDCWD, a, AT_FDCWD, b, &err);
+
+	if (same < 0)
+		fail_msg("%s", err.text);
+	return same == 1;
+}
+
+/* What was found, a line each: "1 path". */
+static int note_found(void *context, const char *path, enum tree_difference difference, struct err *err)
+{
+	char *line = alloc_printf("%d%s%s", (int)difference, path[0] != '\0' ? "/" : "", path);
+
+	(void)err;
+	changes_add(context, line, strlen(line));
+	free(line);
+	return 0;
+}
+
+static void expect_diff(const char *const *want)
+{
+	struct changes found = CHANGES_NONE;
+	size_t count = 0;
+
+	good(tree_diff(AT_FDCWD, "a", AT_FDCWD, "b", note_found, &found, &err));
+	assert_false(found.unknown);
+	changes_sort(&found);
+	while (want[count] != NULL)
+		count++;
+	for (size_t i = 0; i < found.count && i < count; i++)
+		assert_string_equal(found.paths[i], want[i]);
+	assert_int_equal(found.count, count);
+	changes_release(&found);
+}
+
+static void expect_nothing(void)
+{
+	expect_diff((const char *const[]){ NULL });
+}
+
+static void test_kinds(void **state)
+{
+	(void)state;
+	run_ok("mkdir -p a/d/e a/empty; echo x > a/d/f; : > a/d/nothing; ln a/d/f a/d/e/again;"
+	       "ln -s nowhere a/d/l; mkfifo a/d/p; truncate -s 100M a/d/sparse; chmod 4751 a/d/f;"
+	       "chmod 1705 a/d/e; touch -d @1000000000.123456789 a/d/f a/d/e a/d a");
+	good(tree_clone(AT_FDCWD, "a", AT_FDCWD, "b", &err));
+	assert_true(same_tree("a", "b"));
+	expect_nothing();
+	run_ok("test $(stat -c %i a/d/p) = $(stat -c %i b/d/p) && test $(stat -c %i a/d/l) = $(stat -c %i "
+	       "b/d/l) &&"
+	       "test \"$(stat -c %y%a a/d/e)\" = \"$(stat -c %y%a b/d/e)\"");
+}
+
+/* P18 */
+static void test_directory_metadata(void **state)
+{
+	(void)state;
+	scratch_need_root();
+	run_ok("mkdir -p a/d; : > a/d/f; chown 12:34 a/d");
+	if (system("setfattr -n user.k -v v a/d && setfacl -m u:55:rx,d:u:56:rwx a/d") != 0)
+		skip_test("no ACLs and xattrs here");
+	good(tree_clone(AT_FDCWD, "a", AT_FDCWD, "b", &err));
+	assert_true(same_tree("a", "b"));
+	run_ok("getfattr -d b/d | grep -q user.k && getfacl -n b/d 2>/dev/null | grep -q "
+	       "default:user:56:rwx");
+	run_ok("setfattr -n user.k -v w b/d");
+	expect_diff((const char *const[]){ "3/d", NULL });
+	run_ok("setfattr -n user.k -v v b/d; chown 12:35 b/d");
+	expect_diff((const char *const[]){ "3/d", NULL });
+}
+
+static void test_many(void **state)
+{
+	(void)state;
+	run_ok("for i in $(seq 60); do mkdir -p a/$i/x/y; for j in 1 2 3; do : > a/$i/$j; : > a/$i/x/$j; "
+	       "done; done");
+	run_ok("mkdir a/wide; cd a/wide; seq 3000 | xargs touch");
+	good(tree_clone(AT_FDCWD, "a", AT_FDCWD, "b", &err));
+	assert_true(same_tree("a", "b"));
+	expect_nothing();
+}
+
+static void test_differences(void **state)
+{
+	(void)state;
+	run_ok("mkdir -p a/d/e a/gone/in a/kind; echo x > a/d/f; echo y > a/d/g; echo z > a/gone/in/f; echo "
+	       "k > a/turned");
+	run_ok("touch -d @1000000000 a/d/e a/d a/gone/in a/gone a/kind a");
+	good(tree_clone(AT_FDCWD, "a", AT_FDCWD, "b", &err));
+	expect_nothing();
+	run_ok("echo x > b/new; mv b/new b/d/f; touch -d @1000000000 b/d b");
+	expect_diff((const char *const[]){ "2/d/f", NULL });
+	run_ok("rm -r b/gone; mkdir b/fresh; : > b/fresh/f; rmdir b/kind; : > b/kind; rm b/turned; mkdir "
+	       "b/turned;"
+	       ": > b/turned/within; touch -d @1000000001 b");
+	expect_diff((const char *const[]){ "0/gone", "0/gone/in", "0/gone/in/f", "1/fresh", "1/fresh/f",
+					   "1/turned/within", "2/d/f", "2/kind", "2/turned", "3", NULL });
+}
+
+static int stop_there(void *context, const char *path, enum tree_difference difference, struct err *err)
+{
+	(void)context;
+	(void)path;
+	(void)difference;
+	return err_fail(err, STATUS_FAILED, "test", "stop there");
+}
+
+static void test_stop(void **state)
+{
+	struct err err = ERR_NONE;
+
+	(void)state;
+	run_ok("mkdir a b; : > b/f");
+	assert_int_equal(tree_diff(AT_FDCWD, "a", AT_FDCWD, "b", stop_there, NULL, &err), -1);
+	assert_string_equal(err.text, "test: stop there");
+}
+
+static void test_failures(void **state)
+{
+	struct err err = ERR_NONE;
+
+	(void)state;
+	scratch_need_root();
+	run_ok("mkdir -p a/d/m a/d/n; : > a/d/f; mkdir b");
+	assert_int_equal(tree_clone(AT_FDCWD, "a", AT_FDCWD, "b", &err), -1);
+	assert_non_null(strstr(err.text, "cannot make this directory"));
+	err_clear(&err);
+	scratch_mount("a/d/m", "");
+	assert_int_equal(tree_clone(AT_FDCWD, "a", AT_FDCWD, "c", &err), -1);
+	assert_non_null(strstr(err.text, "something is mounted on d/m"));
+	assert_int_equal(umount("a/d/m"), 0);
+}
+
+/* A link that cannot be made (EXDEV) is a copy. */
+static void test_copies(void **state)
+{
+	(void)state;
+	scratch_need_root();
+	scratch_mount("there", "");
+	run_ok("mkdir -p a/d; echo text > a/d/f; ln -s f a/d/l; mkfifo a/d/p; touch -d @1000000000 a/d/f "
+	       "a/d");
+	good(tree_clone(AT_FDCWD, "a", AT_FDCWD, "there/b", &err));
+	assert_true(same_tree("a", "there/b"));
+	assert_int_equal(umount("there"), 0);
+}
+
+/* Each level has two directories, and more levels than descriptors by default. */
+static void test_deep(void **state)
+{
+	(void)state;
+	run_ok("mkdir a; cd a; for i in $(seq 700); do mkdir x y && cd -P x || exit; done");
+	good(tree_clone(AT_FDCWD, "a", AT_FDCWD, "b", &err));
+	assert_true(same_tree("a", "b"));
+	expect_nothing();
+}
+
+#define branch_test(function) cmocka_unit_test_setup_teardown(function, enter, leave)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		branch_test(test_kinds),  branch_test(test_directory_metadata),
+		branch_test(test_many),   branch_test(test_differences),
+		branch_test(test_stop),   branch_test(test_failures),
+		branch_test(test_copies), branch_test(test_deep),
+	};
+
+	umask(022);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
