@@ -2,8 +2,12 @@
 #include <stdlib.h>
 
 #include "helper/command.h"
+#include "helper/hooks.h"
 #include "helper/session.h"
 #include "helper/transport/transport.h"
+
+/* Was a repository of Portage's files synced? Then its hooks for all of them run in the end. */
+static bool synced_for_portage;
 
 static int fetch(const struct options *options, const struct session *session,
 		 const struct transport *transport, struct changes *changes, struct err *err)
@@ -44,10 +48,21 @@ static int sync_repo(const struct options *options, const struct repo *repo, str
 	const struct transport *transport = transport_find(repo, err);
 	if (!transport || transport->check(repo, err) != 0)
 		return -1;
-	return session_run(options, repo, "sync", SESSION_WRITE, sync_locked, err);
+	if (session_run(options, repo, "sync", SESSION_WRITE, sync_locked, err) != 0)
+		return -1;
+	struct err late = ERR_NONE;
+	if (hooks_after(repo, &late) != 0)
+		warn(repo->name, "a hook failed after the sync: %s", late.text);
+	synced_for_portage = synced_for_portage || repo->from_portage;
+	return 0;
 }
 
 int cmd_sync(const struct options *options)
 {
-	return command_each(options, false, sync_repo);
+	struct err late = ERR_NONE;
+	int status = command_each(options, false, sync_repo);
+
+	if (synced_for_portage && hooks_after_all(&late) != 0)
+		warn("sync", "a hook failed after the sync: %s", late.text);
+	return status;
 }

@@ -11,6 +11,7 @@ helper_libhelper_a_SOURCES = \
 	helper/err.c helper/err.h \
 	helper/files.c helper/files.h \
 	helper/held.c helper/held.h \
+	helper/hooks.c helper/hooks.h \
 	helper/identity.c helper/identity.h \
 	helper/keeper.c helper/keeper.h \
 	helper/loadable.c helper/loadable.h \

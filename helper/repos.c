@@ -16,7 +16,6 @@
 
 #define OUR_CONFIG "/etc/rcu-repo/repos.conf"
 #define PORTAGE_DEFAULTS "/usr/share/portage/config/repos.conf"
-#define PORTAGE_CONFIG "/etc/portage/repos.conf"
 
 #define MAX_DELETE "sync-rcu-max-delete"
 #define STORE_DIR "sync-rcu-store-dir"
@@ -28,7 +27,8 @@ const char *const repo_portage_excludes[] = { "distfiles", "local", "packages", 
 
 static const char *const key_names[] = { [REPO_SYNC_TYPE] = "sync-type",
 					 [REPO_SYNC_URI] = "sync-uri",
-					 [REPO_SYNC_OPTS] = "sync-rsync-extra-opts" };
+					 [REPO_SYNC_OPTS] = "sync-rsync-extra-opts",
+					 [REPO_HOOKS] = "sync-rcu-hooks" };
 
 /* One section on its way to a struct repo. */
 struct reading {
@@ -154,11 +154,10 @@ static int read_number(const struct reading *reading, const char *name, unsigned
 }
 
 /*
- * sync-rcu-max-delete: its form is checked; this version holds no sync to it (rcu-repo(8), BUGS). The one
- * value that is taken as it is written: Portage needs 50%% in its own files, and people will write 50% in
- * ours.
+ * sync-rcu-max-delete, the one value that is taken as it is written: Portage needs 50%% in its own files, and people
+ * will write 50% in ours.
  */
-static int check_share(const struct reading *reading)
+static int read_share(const struct reading *reading, unsigned *share)
 {
 	const struct conf_key *key = conf_find(reading->conf, reading->section, MAX_DELETE);
 
@@ -169,6 +168,7 @@ static int check_share(const struct reading *reading)
 	if (digits == 0 || digits > 3 || strtoul(key->value, NULL, 10) > 100 ||
 	    (strcmp(unit, "%") != 0 && strcmp(unit, "%%") != 0))
 		return bad_value(reading, key, key->value, "not a share from 0% to 100%");
+	*share = (unsigned)strtoul(key->value, NULL, 10);
 	return 0;
 }
 
@@ -255,6 +255,13 @@ static int read_words(const struct reading *reading, const char *name, char ***t
 	return result;
 }
 
+static void words_free(char **words)
+{
+	for (size_t i = 0; words && words[i]; i++)
+		free(words[i]);
+	free(words);
+}
+
 static void repo_clear(struct repo *repo)
 {
 	free(repo->name);
@@ -263,11 +270,9 @@ static void repo_clear(struct repo *repo)
 	free(repo->sync_type);
 	free(repo->sync_uri);
 	free(repo->sync_user);
-	free(repo->verify);
+	words_free(repo->verify);
 	free(repo->hooks);
-	for (size_t i = 0; repo->sync_opts && repo->sync_opts[i]; i++)
-		free(repo->sync_opts[i]);
-	free(repo->sync_opts);
+	words_free(repo->sync_opts);
 	free(repo->sync_opts_text);
 	for (int key = 0; key < REPO_KEYS; key++)
 		free(repo->where[key]);
@@ -359,22 +364,27 @@ static int repo_read(const struct reading *reading, bool from_portage, struct re
 		.from_portage = from_portage,
 		.spares = 1,
 		.ttl_days = 7,
+		.timeout = 4 * 3600,
+		.hook_timeout = 3600,
+		.max_delete = 50,
 	};
 	if (check_values(reading) != 0 || read_path(reading, "location", &repo->location) != 0 ||
 	    read_path(reading, STORE_DIR, &repo->store) != 0 ||
 	    read_text(reading, "sync-type", &repo->sync_type) != 0 ||
 	    read_text(reading, "sync-uri", &repo->sync_uri) != 0 ||
 	    read_text(reading, "sync-user", &repo->sync_user) != 0 ||
-	    read_text(reading, "sync-rcu-verify", &repo->verify) != 0 ||
-	    read_text(reading, "sync-rcu-hooks", &repo->hooks) != 0 ||
+	    read_words(reading, "sync-rcu-verify", &repo->verify) != 0 ||
+	    read_path(reading, "sync-rcu-hooks", &repo->hooks) != 0 ||
 	    read_text(reading, "sync-rsync-extra-opts", &repo->sync_opts_text) != 0 ||
 	    read_words(reading, "sync-rsync-extra-opts", &repo->sync_opts) != 0 ||
 	    read_bool(reading, "sync-rcu", &repo->rcu) != 0 ||
 	    read_bool(reading, "auto-sync", &repo->auto_sync) != 0 ||
 	    read_bool(reading, "sync-allow-hardlinks", &hardlinks) != 0 ||
 	    read_number(reading, "sync-rcu-spare-snapshots", &repo->spares) != 0 ||
-	    read_number(reading, "sync-rcu-ttl-days", &repo->ttl_days) != 0 || check_share(reading) != 0 ||
-	    read_durability(reading, &repo->durable) != 0)
+	    read_number(reading, "sync-rcu-ttl-days", &repo->ttl_days) != 0 ||
+	    read_number(reading, "sync-rcu-timeout", &repo->timeout) != 0 ||
+	    read_number(reading, "sync-rcu-hook-timeout", &repo->hook_timeout) != 0 ||
+	    read_share(reading, &repo->max_delete) != 0 || read_durability(reading, &repo->durable) != 0)
 		return -1;
 	note_places(reading, repo);
 	return repo_check(reading, repo, hardlinks);
@@ -384,7 +394,8 @@ int repo_refuse(const struct repo *repo, enum repo_key key, const char *why, str
 {
 	const char *const values[] = { [REPO_SYNC_TYPE] = repo->sync_type,
 				       [REPO_SYNC_URI] = repo->sync_uri,
-				       [REPO_SYNC_OPTS] = repo->sync_opts_text };
+				       [REPO_SYNC_OPTS] = repo->sync_opts_text,
+				       [REPO_HOOKS] = repo->hooks };
 
 	return err_fail(err, STATUS_USAGE, repo->where[key] ? repo->where[key] : repo->name,
 			"[%s] %s = %s: %s", repo->name, key_names[key], values[key] ? values[key] : "", why);
@@ -576,11 +587,17 @@ static void set_roots(struct conf *conf)
 	free(eroot);
 }
 
+char *repos_portage_path(const char *name)
+{
+	return alloc_printf("%s/etc/portage/%s",
+			    environment("PORTAGE_CONFIGROOT", environment("EPREFIX", "")), name);
+}
+
 static int read_portage(struct conf *conf, char **source, struct err *err)
 {
 	const char *prefix = environment("EPREFIX", "");
 	char *defaults = alloc_printf("%s%s", prefix, PORTAGE_DEFAULTS);
-	char *config = alloc_printf("%s%s", environment("PORTAGE_CONFIGROOT", prefix), PORTAGE_CONFIG);
+	char *config = repos_portage_path("repos.conf");
 	bool found = false;
 	int result = read_place(conf, defaults, &found, err);
 

@@ -20,6 +20,7 @@ enum repo_key {
 	REPO_SYNC_TYPE,
 	REPO_SYNC_URI,
 	REPO_SYNC_OPTS,
+	REPO_HOOKS,
 	REPO_KEYS
 };
 
@@ -29,19 +30,22 @@ struct repo {
 	char *store;     /* sync-rcu-store-dir: absolute, no trailing slash; NULL if not given */
 	char *sync_type; /* NULL if not given */
 	char *sync_uri;
-	char *sync_user; /* NULL: none */
-	char *verify;    /* sync-rcu-verify, sync-rcu-hooks: NULL if not given */
-	char *hooks;
+	char *sync_user;  /* NULL: none */
+	char **verify;    /* sync-rcu-verify, split into words as sync_opts; no word: not given */
+	char *hooks;      /* sync-rcu-hooks: an absolute path; NULL if not given */
 	char **sync_opts; /* more arguments for the transport, NULL-terminated (sync-rsync-extra-opts, split
 			     at blanks with shell quoting) */
 	char *sync_opts_text;   /* the same as it was given; NULL if it was not */
 	char *where[REPO_KEYS]; /* "FILE:LINE" of each key, or of the section that does not have it */
 	bool rcu;               /* sync-rcu */
 	bool auto_sync;
-	bool durable;      /* sync-rcu-durability is full */
-	bool from_portage; /* read from Portage's files: Portage's excludes apply */
-	unsigned spares;   /* sync-rcu-spare-snapshots */
-	unsigned ttl_days; /* sync-rcu-ttl-days */
+	bool durable;          /* sync-rcu-durability is full */
+	bool from_portage;     /* read from Portage's files: Portage's excludes apply */
+	unsigned spares;       /* sync-rcu-spare-snapshots */
+	unsigned ttl_days;     /* sync-rcu-ttl-days */
+	unsigned timeout;      /* sync-rcu-timeout: seconds for a fetch as a whole; 0: no limit */
+	unsigned hook_timeout; /* sync-rcu-hook-timeout: seconds for verify and for each hook; 0: no limit */
+	unsigned max_delete;   /* sync-rcu-max-delete, in percent */
 };
 
 struct repos {
@@ -79,6 +83,9 @@ extern const char *const repo_portage_excludes[];
  * VALUE is empty. Always -1.
  */
 int repo_refuse(const struct repo *repo, enum repo_key key, const char *why, struct err *err);
+
+/* "/etc/portage/NAME", below PORTAGE_CONFIGROOT or EPREFIX. The caller frees it. */
+char *repos_portage_path(const char *name);
 
 /* The section `name`, or NULL. */
 const struct repo *repos_find(const struct repos *repos, const char *name);

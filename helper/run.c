@@ -9,8 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+/* How long one that was told to end may take for it, in seconds. */
+#define GRACE 5
 
 /* What the child could not do before its exec, for the parent. */
 struct failure {
@@ -83,8 +88,11 @@ child_start(const struct run *run, const struct signals *signals, pid_t parent, 
 	/* Where one was closed there is /dev/null, for us alone: what the child opens must not take its place. */
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		fcntl(fd, F_SETFD, 0);
-	if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
-		child_fail(report, "its output cannot be redirected", run->argv[0]);
+	if (run->umask != 0)
+		umask(run->umask);
+	if ((run->in > 0 && dup2(run->in, STDIN_FILENO) < 0) ||
+	    dup2(run->out > 0 ? run->out : STDERR_FILENO, STDOUT_FILENO) < 0)
+		child_fail(report, "its input and output cannot be redirected", run->argv[0]);
 	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0 && errno != ENOSYS)
 		child_fail(report, "descriptors cannot be closed", run->argv[0]);
 	if (run->cwd && chdir(run->cwd) != 0)
@@ -96,36 +104,80 @@ child_start(const struct run *run, const struct signals *signals, pid_t parent, 
 	child_fail(report, "cannot be run", run->argv[0]);
 }
 
-/* Waits for the end of `pid`; *sent is the last signal that somebody sent us, or 0. */
-static int wait_for(pid_t pid, const struct signals *signals, int *sent)
-{
-	int status;
+/* How a child came to its end. */
+struct ending {
+	int status; /* as waitpid(2) has it; -1: not known */
+	int sent;   /* the last signal that somebody sent us, or 0 */
+	bool late;  /* its time was over */
+};
 
-	*sent = 0;
+/* The time from now until `end`, for sigtimedwait(). */
+static struct timespec time_until(const struct timespec *end)
+{
+	struct timespec now, left;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	left.tv_sec = end->tv_sec - now.tv_sec;
+	left.tv_nsec = end->tv_nsec - now.tv_nsec;
+	if (left.tv_nsec < 0) {
+		left.tv_nsec += 1000000000;
+		left.tv_sec--;
+	}
+	return left.tv_sec < 0 ? (struct timespec){ .tv_sec = 0 } : left;
+}
+
+/* The next signal, 0 where none could be taken, or -1: `end` has come (NULL: it never comes). */
+static int signal_next(const struct signals *signals, const struct timespec *end)
+{
+	siginfo_t info;
+	struct timespec left = end ? time_until(end) : (struct timespec){ .tv_sec = 0 };
+	int got = end ? sigtimedwait(&signals->taken, &info, &left) : sigwaitinfo(&signals->taken, &info);
+
+	if (got < 0)
+		return end && errno == EAGAIN ? -1 : 0;
+	/* Those of the terminal reach it without us. */
+	return info.si_signo == SIGCHLD || info.si_code == SI_KERNEL ? 0 : info.si_signo;
+}
+
+static void wait_for(pid_t pid, unsigned timeout, const struct signals *signals, struct ending *ending)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += timeout;
 	for (;;) {
-		siginfo_t info;
-		pid_t ended = waitpid(pid, &status, WNOHANG);
+		pid_t ended = waitpid(pid, &ending->status, WNOHANG);
 
 		if (ended == pid)
-			return status;
-		if (ended < 0 && errno != EINTR)
-			return -1;
-		if (sigwaitinfo(&signals->taken, &info) < 0 || info.si_signo == SIGCHLD)
-			continue;
-		if (info.si_code == SI_KERNEL)
-			continue;
-		*sent = info.si_signo;
-		kill(pid, info.si_signo);
+			return;
+		if (ended < 0 && errno != EINTR) {
+			ending->status = -1;
+			return;
+		}
+		int signal = signal_next(signals, timeout != 0 ? &end : NULL);
+		if (signal < 0) {
+			signal = ending->late ? SIGKILL : SIGTERM;
+			ending->late = true;
+			end.tv_sec += GRACE;
+		} else if (signal > 0) {
+			ending->sent = signal;
+		}
+		if (signal != 0)
+			kill(pid, signal);
 	}
 }
 
-static int judge(const struct run *run, int status, int sent, struct err *err)
+static int judge(const struct run *run, const struct ending *ending, struct err *err)
 {
+	const int status = ending->status;
 	const char *why = NULL;
 
-	if (sent)
-		return err_fail(err, STATUS_FAILED, run->subject, "ended by signal %d (%s)", sent,
-				strsignal(sent));
+	if (ending->sent)
+		return err_fail(err, STATUS_FAILED, run->subject, "ended by signal %d (%s)", ending->sent,
+				strsignal(ending->sent));
+	if (ending->late)
+		return err_fail(err, STATUS_FAILED, run->subject, "not done after %u second%s", run->timeout,
+				run->timeout == 1 ? "" : "s");
 	if (WIFSIGNALED(status))
 		return err_fail(err, STATUS_FAILED, run->subject, "killed by signal %d (%s)",
 				WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -142,7 +194,8 @@ int run(const struct run *run, struct err *err)
 	const pid_t ourselves = getpid();
 	struct failure failure;
 	struct signals signals;
-	int report[2], sent = 0, status = -1;
+	struct ending ending = { .status = -1 };
+	int report[2];
 
 	if (pipe2(report, O_CLOEXEC) != 0)
 		return err_errno(err, STATUS_FAILED, run->subject, "pipe");
@@ -154,14 +207,14 @@ int run(const struct run *run, struct err *err)
 	close(report[1]);
 	ssize_t got = pid < 0 ? 0 : read(report[0], &failure, sizeof(failure));
 	if (pid > 0)
-		status = wait_for(pid, &signals, &sent);
+		wait_for(pid, run->timeout, &signals, &ending);
 	close(report[0]);
 	signals_give_back(&signals);
 	errno = error;
-	if (pid < 0 || status == -1)
+	if (pid < 0 || ending.status == -1)
 		return err_errno(err, STATUS_FAILED, run->subject, "fork");
 	if (got != (ssize_t)sizeof(failure))
-		return judge(run, status, sent, err);
+		return judge(run, &ending, err);
 	errno = failure.error;
 	if (errno == ENOENT)
 		return err_fail(err, STATUS_FAILED, run->subject, "%s: %s: not found", failure.step,

@@ -12,6 +12,7 @@
 #include "helper/command.h"
 #include "helper/files.h"
 #include "helper/held.h"
+#include "helper/hooks.h"
 #include "helper/lock.h"
 #include "helper/publish.h"
 #include "helper/reclaim.h"
@@ -21,11 +22,7 @@
 
 int session_check(const struct repo *repo, struct err *err)
 {
-	const char *key = repo->verify ? "sync-rcu-verify" : repo->hooks ? "sync-rcu-hooks" : NULL;
-
-	if (!key)
-		return 0;
-	return err_fail(err, STATUS_USAGE, repo->name, "%s is set, and this version cannot run it", key);
+	return hooks_check(repo, err);
 }
 
 /*
@@ -135,8 +132,8 @@ static void staging_let_go(struct session *session)
 	session->staging = (struct staging)STAGING_NONE;
 }
 
-/* LOCATION is an ordinary directory, and nothing is published: what is to be changed is a copy of it. */
-static int stage_location(struct session *session, struct err *err)
+/* A staging tree that is a copy of another directory, and shares no file with anything. */
+static int stage_copy(struct session *session, int dir, const char *from, struct err *err)
 {
 	char *name;
 	int result;
@@ -148,7 +145,7 @@ static int stage_location(struct session *session, struct err *err)
 	if (result != 0)
 		err_errno(err, STATUS_FAILED, session->staging.path, "cannot be made anew");
 	else
-		result = tree_copy(AT_FDCWD, session->repo->location, session->store.dir, name, err);
+		result = tree_copy(dir, from, session->store.dir, name, err);
 	free(name);
 	return result;
 }
@@ -158,9 +155,11 @@ int session_stage(struct session *session, enum stage_kind kind, struct err *err
 	int result;
 
 	if (kind != STAGE_EMPTY && session->latest == 0 && session->location == LOCATION_DIRECTORY)
-		result = stage_location(session, err);
+		/* Nothing is published: what is to be changed is a copy of it. */
+		result = stage_copy(session, AT_FDCWD, session->repo->location, err);
 	else
 		result = session->store.storage->stage(&session->store, kind, &session->staging, err);
+	session->linked = kind != STAGE_COPY;
 	return result != 0 ? -1 : staging_hold(session, err);
 }
 
@@ -235,8 +234,63 @@ static int link_location(struct session *session, struct err *err)
 	return result < 0 ? -1 : 0;
 }
 
-/* What is to be published shares with latest what is the same; what is the same as a whole needs no sharing. */
-static int compare_and_share(struct session *session, bool *changed, struct err *err)
+/* What a hook writes in place must reach no snapshot: it gets a copy where a transport may have linked. */
+static int staging_unlink_shared(struct session *session, struct err *err)
+{
+	struct staging linked = session->staging;
+	char *name = staging_name(session);
+	int result;
+
+	close(session->staging_dir);
+	session->staging_dir = -1;
+	session->staging = (struct staging)STAGING_NONE;
+	result = stage_copy(session, session->store.dir, name, err);
+	if (session->store.storage->discard(&session->store, &linked, err) != 0)
+		result = -1;
+	free(name);
+	staging_release(&linked);
+	session->linked = false;
+	return result != 0 ? -1 : staging_hold(session, err);
+}
+
+/* Why it was not published is for a person to find out: the tree stays until the next writer takes the lock. */
+static int staging_refused(struct session *session, const struct err *why, struct err *err)
+{
+	err_fail(err, why->status, session->repo->name, "%s; the tree stays for a look: %s", why->text,
+		 session->staging.path);
+	staging_let_go(session);
+	return -1;
+}
+
+static int staging_judge(struct session *session, struct err *err)
+{
+	struct hooks hooks = { .repo = session->repo, .old = session->latest };
+	struct err why = ERR_NONE;
+
+	if (session->linked && staging_unlink_shared(session, err) != 0)
+		return -1;
+	if (store_highest(&session->store, &hooks.next, err) != 0)
+		return -1;
+	hooks.next++;
+	hooks.staging = session->staging.path;
+	if (hooks_run(&hooks, &why) != 0)
+		return staging_refused(session, &why, err);
+	return 0;
+}
+
+/* Is the staged tree fit to be published as far as we can see? */
+static int staging_fit(const struct session *session, enum occupants_of occupants, struct err *err)
+{
+	if (staging_check(session, err) != 0 || occupants_wait(session->staging.path, occupants, err) != 0)
+		return -1;
+	const int empty = staging_is_empty(session, err);
+	if (empty > 0)
+		return err_fail(err, STATUS_FAILED, session->repo->name,
+				"the new tree is empty: not published");
+	return empty;
+}
+
+static int staging_changed(struct session *session, bool *changed, struct err *err)
 {
 	struct store *store = &session->store;
 	int same = 0;
@@ -244,8 +298,16 @@ static int compare_and_share(struct session *session, bool *changed, struct err 
 	if (session->latest != 0)
 		same = store->storage->same(store, &session->staging, session->latest, err);
 	*changed = same == 0;
-	if (same != 0 || session->latest == 0)
-		return same < 0 ? -1 : 0;
+	return same < 0 ? -1 : 0;
+}
+
+/* What is to be published shares with latest what is the same; what is the same as a whole needs no sharing. */
+static int staging_share(struct session *session, bool changed, struct err *err)
+{
+	struct store *store = &session->store;
+
+	if (!changed || session->latest == 0)
+		return 0;
 	return store->storage->share(store, &session->staging, session->latest, err);
 }
 
@@ -254,13 +316,13 @@ int session_publish(struct session *session, enum occupants_of occupants, uint64
 {
 	struct store *store = &session->store;
 
-	if (staging_check(session, err) != 0 || occupants_wait(session->staging.path, occupants, err) != 0)
+	if (staging_fit(session, occupants, err) != 0 || staging_changed(session, changed, err) != 0)
 		return -1;
-	const int empty = staging_is_empty(session, err);
-	if (empty != 0)
-		return empty < 0 ? -1
-				 : err_fail(err, STATUS_FAILED, session->repo->name,
-					    "the new tree is empty: not published");
+	/* What is no news needs no judgement; what a hook adds may make it the same as latest, or another tree. */
+	if (*changed && hooks_any(session->repo) &&
+	    (staging_judge(session, err) != 0 || staging_fit(session, occupants, err) != 0 ||
+	     staging_changed(session, changed, err) != 0))
+		return -1;
 	/*
 	 * From here on the tree may share files with latest: nobody else may write to it any more. If we die, or fail,
 	 * it is one that nobody reserved, and is dropped.
@@ -269,7 +331,7 @@ int session_publish(struct session *session, enum occupants_of occupants, uint64
 		return -1;
 	session->reserved = false;
 	*number = session->latest;
-	if (compare_and_share(session, changed, err) != 0 ||
+	if (staging_share(session, *changed, err) != 0 ||
 	    migrate_prepare(store, session->repo, session->location, err) != 0 ||
 	    (*changed && publish_staged(session, number, err) != 0) ||
 	    (!*changed && session_drop(session, err) != 0))

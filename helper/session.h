@@ -23,6 +23,7 @@ struct session {
 	uint64_t latest; /* 0: nothing is published yet */
 	struct staging staging;
 	bool reserved; /* it is still as its maker left it, and reserved for him: session_keep() may leave it */
+	bool linked;   /* its files may be those of a snapshot: a transport made it */
 	bool unsure; /* it is published, and may not be after a loss of power: session_reclaim() takes nothing */
 	int staging_dir; /* the directory that was staged: its name is in the hands of whoever fills it */
 };
@@ -49,8 +50,7 @@ int session_run(const struct options *options, const struct repo *repo, const ch
 		struct err *err);
 
 /*
- * For commands that publish, before anything is touched: a command that was set up to stop bad trees must not be
- * passed over in silence, and this version cannot run one.
+ * For commands that publish, before anything is touched: can what is to judge the tree be run?
  */
 int session_check(const struct repo *repo, struct err *err);
 
@@ -77,6 +77,9 @@ char *session_base(const struct session *session);
  * Publishes what is staged, unless nothing changed, and makes LOCATION lead to it. *number is the snapshot
  * that readers get now, *changed whether it is new. An empty tree is never published (P26), nor one that is
  * not the directory that was staged, nor one that a process is still at work in (`occupants` says what counts).
+ *
+ * A tree that is not the same as latest is judged first by sync-rcu-verify and sync-rcu-hooks (hooks.h). One that
+ * they refuse stays where it is, for a look, until the next writer takes the lock; *err says where.
  *
  * -1: readers of LOCATION see what they saw before. What fails when they see the new version already is a
  * warning, and done here (publish.h, migrate.h); the result is 0.

@@ -343,7 +343,8 @@ static int rsync_fetch(const struct repo *repo, const struct staging *staging, c
 
 	const struct run rsync = { .argv = (const char *const *)arguments.list,
 				   .subject = "rsync",
-				   .explain = explain };
+				   .explain = explain,
+				   .timeout = repo->timeout };
 	int result = run(&rsync, err);
 	changes_set_unknown(changes);
 	for (size_t i = 0; i < arguments.count; i++)

@@ -377,16 +377,6 @@ same_tree() { [ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$1/" "$2/")"
 	[ ! -e "$LOCATION/header" ]
 }
 
-@test "a verification or hooks that this version would not run" {
-	make_version "$SOURCE" A
-	refused 2 'sync-rcu-verify is set' repo sync --type rsync --uri "$SOURCE" --set sync-rcu-verify=false
-	refused 2 'sync-rcu-hooks is set' repo sync --type rsync --uri "$SOURCE" --set sync-rcu-hooks=/h
-	refused 2 'sync-rcu-verify is set' repo update --set sync-rcu-verify=false -- true
-	refused 2 'sync-rcu-verify is set' repo begin --set sync-rcu-verify=false
-	refused 2 'sync-rcu-verify is set' repo commit --set sync-rcu-verify=false
-	[ ! -e "$STORE" ]
-}
-
 @test "usage errors are one line and exit 2" {
 	local words
 	while read -r words; do

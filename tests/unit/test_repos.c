@@ -64,7 +64,7 @@ static void test_defaults(void **state)
 	assert_null(repo->sync_type);
 	assert_null(repo->sync_uri);
 	assert_null(repo->sync_user);
-	assert_null(repo->verify);
+	assert_null(repo->verify[0]);
 	assert_null(repo->hooks);
 	assert_null(repo->sync_opts[0]);
 	assert_true(repo->rcu);
@@ -97,7 +97,9 @@ static void test_every_key(void **state)
 	assert_string_equal(repo->sync_type, "rsync");
 	assert_string_equal(repo->sync_uri, "rsync://h/m ;");
 	assert_string_equal(repo->sync_user, "u:g");
-	assert_string_equal(repo->verify, "v -x");
+	assert_string_equal(repo->verify[0], "v");
+	assert_string_equal(repo->verify[1], "-x");
+	assert_null(repo->verify[2]);
 	assert_string_equal(repo->hooks, "/h");
 	assert_false(repo->auto_sync);
 	assert_false(repo->durable);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -120,6 +121,45 @@ static void test_descriptors(void **state)
 	free(got);
 }
 
+static void test_input_output_and_umask(void **state)
+{
+	const char *const argv[] = { "sh", "-c", "cat; umask", NULL }, *const env[] = { "HOME", NULL };
+	struct run sh = { .argv = argv, .subject = "sh", .umask = 027 };
+
+	(void)state;
+	scratch_write("in", "given\n");
+	sh.in = open("in", O_RDONLY | O_CLOEXEC);
+	sh.out = open("answer", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	sh.env = env;
+	err_clear(&err);
+	assert_int_equal(run(&sh, &err), 0);
+	close(sh.in);
+	close(sh.out);
+	char *got = scratch_read("answer");
+	assert_string_equal(got, "given\n0027\n");
+	free(got);
+	assert_non_null(getenv("HOME"));
+	assert_int_equal(umask(022), 022);
+}
+
+static void test_a_time_limit(void **state)
+{
+	const char *const argv[] = { "sh", "-c",
+				     "trap 'touch told; exit 0' TERM; while :; do sleep 0.01; done", NULL };
+	const char *const quick[] = { "true", NULL };
+	struct run sh = { .argv = argv, .subject = "sh", .timeout = 1 };
+
+	(void)state;
+	err_clear(&err);
+	assert_int_equal(run(&sh, &err), -1);
+	failed("sh: not done after 1 second");
+	assert_true(scratch_exists("told"));
+	err_clear(&err);
+	sh.argv = quick;
+	sh.timeout = 1000;
+	assert_int_equal(run(&sh, &err), 0);
+}
+
 static void test_signals_are_handed_on(void **state)
 {
 	(void)state;
@@ -165,6 +205,8 @@ int main(void)
 		cmocka_unit_test(test_what_cannot_be_run),
 		cmocka_unit_test(test_directory_and_environment),
 		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_input_output_and_umask),
+		cmocka_unit_test(test_a_time_limit),
 		cmocka_unit_test(test_signals_are_handed_on),
 		cmocka_unit_test(test_ignored_signals_stay_ignored),
 		cmocka_unit_test(test_signals_are_given_back),
