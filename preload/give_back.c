@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define EXPORT_give_back EXPORT
+#include <limits.h>
 #include <string.h>
 
 #include "core/names.h"
+#include "core/sys.h"
 #include "preload/wrap.h"
 
 size_t entry_length(const struct mapped *m)
@@ -57,31 +59,170 @@ ssize_t wrap___readlinkat_chk(int dir, const char *path, char *to, size_t room, 
 	return entry_answer(&m, next()->__readlinkat_chk(m.dir, m.path, to, room, known), to, room);
 }
 
-/* realpath() walks inside libc; a mapped path passes through no D/L, so what it finds is the pinned snapshot's own path. */
-char *wrap_realpath(const char *path, char *resolved)
+/*
+ * realpath(3) walks a text inside libc, with readlink(2) of each longer text. Three things make that another walk than the kernel's of the
+ * same path:
+ *   - A relative path begins with the text of getcwd(2). That may lead elsewhere than to the working directory: something may be
+ *     mounted over it. So here, too, it is the text that is mapped.
+ *   - A link of procfs that is a door to the kernel (map.h) is a text like any other.
+ *   - A path may have PATH_MAX bytes and more, where what is found has not. It is resolved piece by piece.
+ * A mapped path passes through no D/L, so what libc then finds is the pinned snapshot's own path.
+ */
+#define WHOLE_ROOM 1024 /* libc's own buffers are as large on the stack, and then larger from malloc(3) */
+
+struct whole {
+	const char *path; /* NULL: it cannot be resolved; errno says why */
+	char *memory;
+	size_t resolved; /* of path, at its beginning */
+	char room[WHOLE_ROOM];
+};
+
+#define WHOLE(w, path)                                          \
+	__attribute__((cleanup(whole_release))) struct whole w; \
+	whole_init(&(w), (path))
+
+static void whole_release(struct whole *w)
 {
-	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	return next()->realpath(m.path, resolved);
+	int kept = errno;
+
+	next()->free(w->memory);
+	errno = kept;
 }
 
+static char *whole_room(struct whole *w, size_t size)
+{
+	if (size <= sizeof(w->room))
+		return w->room;
+	w->memory = next()->malloc(size);
+	return w->memory;
+}
+
+/* What lies beyond the root of the process has no text: the path stays relative. */
+static void begin_at_cwd(struct whole *w, const char *path)
+{
+	size_t length = strlen(path), room = sizeof(w->room);
+	char *text = w->room;
+	long used = -ERANGE;
+
+	if (length + 2 < room)
+		used = sys_call(SYS_getcwd, (long)text, (long)(room - length - 1), 0, 0, 0, 0);
+	if (used == -ERANGE) {
+		room = PATH_MAX + length + 1;
+		text = whole_room(w, room);
+		used = text ? sys_call(SYS_getcwd, (long)text, PATH_MAX, 0, 0, 0, 0) : -ENOMEM;
+	}
+	if (used <= 0 || text[0] != '/')
+		return;
+	text[used - 1] = '/';
+	memcpy(text + used, path, length + 1);
+	w->path = text;
+}
+
+/* How much of a text that is too long is resolved next: whole components, as many as the kernel takes. */
+static size_t piece_length(const char *path)
+{
+	const char *slash = memrchr(path, '/', PATH_MAX - 1);
+	size_t length = slash ? (size_t)(slash - path) : 0;
+
+	while (length > 0 && path[length - 1] == '/')
+		length--;
+	return length;
+}
+
+/* `found`, which the first piece leads to, takes its place. */
+static void replace_piece(struct whole *w, size_t length, const char *found)
+{
+	const char *rest = w->path + length;
+
+	while (rest[0] == '/' && rest[1] == '/')
+		rest++;
+	size_t found_length = strlen(found), rest_length = strlen(rest);
+	char *text = next()->malloc(found_length + rest_length + 1);
+	if (text) {
+		memcpy(text, found, found_length);
+		memcpy(text + found_length, rest, rest_length + 1);
+	}
+	next()->free(w->memory);
+	w->memory = text;
+	w->path = text;
+	w->resolved = found_length;
+}
+
+/*
+ * False if it leads nowhere, or to where the kernel takes no further component. Both texts are in memory of our own: what libc
+ * takes may be of another malloc(3), a program's.
+ */
+static bool resolve_piece(struct whole *w)
+{
+	while (w->path[0] == '/' && w->path[1] == '/')
+		w->path++;
+	size_t length = piece_length(w->path);
+	char *piece = length > w->resolved ? next()->malloc(length + 1 + PATH_MAX) : NULL;
+	const char *found = NULL;
+
+	if (piece) {
+		memcpy(piece, w->path, length);
+		piece[length] = '\0';
+		found = wrap_realpath(piece, piece + length + 1);
+	} else if (length <= w->resolved) {
+		errno = ENAMETOOLONG;
+	}
+	if (found)
+		replace_piece(w, length, found);
+	else
+		w->path = NULL;
+	next()->free(piece);
+	return w->path;
+}
+
+static void whole_init(struct whole *w, const char *path)
+{
+	w->path = path;
+	w->memory = NULL;
+	w->resolved = 0;
+	if (!shim_active() || !path || !*path)
+		return;
+	if (path[0] != '/')
+		begin_at_cwd(w, path);
+	while (w->path && strlen(w->path) >= PATH_MAX && resolve_piece(w))
+		continue;
+}
+
+char *wrap_realpath(const char *path, char *resolved)
+{
+	WHOLE(w, path);
+	MAPPED(m);
+	m.door = DOOR_IS_TEXT;
+	MAP(m, AT_FDCWD, w.path, LEAF_FOLLOW);
+	return w.path || !path ? next()->realpath(m.path, resolved) : NULL;
+}
+
+/* It gives no memory of its own: the first thing that it looks at. */
 char *wrap_realpath_old(const char *path, char *resolved)
 {
+	if (!resolved)
+		return next()->realpath_old(path, resolved);
+	WHOLE(w, path);
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	return next()->realpath_old(m.path, resolved);
+	m.door = DOOR_IS_TEXT;
+	MAP(m, AT_FDCWD, w.path, LEAF_FOLLOW);
+	return w.path || !path ? next()->realpath_old(m.path, resolved) : NULL;
 }
 
 char *wrap___realpath_chk(const char *path, char *resolved, size_t known)
 {
+	WHOLE(w, path);
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	return next()->__realpath_chk(m.path, resolved, known);
+	m.door = DOOR_IS_TEXT;
+	MAP(m, AT_FDCWD, w.path, LEAF_FOLLOW);
+	return w.path || !path ? next()->__realpath_chk(m.path, resolved, known) : NULL;
 }
 
 char *wrap_canonicalize_file_name(const char *path)
 {
+	WHOLE(w, path);
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	return next()->canonicalize_file_name(m.path);
+	m.door = DOOR_IS_TEXT;
+	MAP(m, AT_FDCWD, w.path, LEAF_FOLLOW);
+	return w.path || !path ? next()->canonicalize_file_name(m.path) : NULL;
 }

@@ -383,6 +383,7 @@ struct walk {
 	unsigned known;     /* what can be remembered of the path: at first that it is clear */
 	bool entry;         /* the last component is a D/L that is not followed */
 	bool door;          /* it went through a door of procfs: what is behind it changes with the process */
+	bool text;          /* DOOR_IS_TEXT */
 	uint64_t seed;      /* for what is remembered, from before the walk */
 };
 
@@ -530,8 +531,9 @@ static enum step follow(struct walk *w, const struct component *c, const char *p
 		return STEP_STOP;
 	if (is_entry(w, c, &pin))
 		return pass_entry(w, c, pin, path);
-	if (is_door(w, w->room + gap)) {
-		w->door = true;
+	bool door = is_door(w, w->room + gap);
+	w->door |= door;
+	if (door && !w->text) {
 		skip_slashes(w);
 		return STEP_ON;
 	}
@@ -681,6 +683,7 @@ static size_t walk(struct mapped *m, enum map_leaf leaf, char *room, size_t size
 		.rest = size - 1 - m->length,
 		.own = m->length,
 		.known = KNOWN_CLEAR,
+		.text = m->door == DOOR_IS_TEXT,
 		.seed = seed_for(m),
 	};
 	enum step step;

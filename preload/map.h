@@ -64,6 +64,7 @@ struct mapped {
 	unsigned pin; /* index in shim.pins, for MAP_MOVED and MAP_ENTRY */
 	bool unsure; /* LEAF_TRY only: the last component was not looked at; do not follow it, or map with LEAF_FOLLOW */
 	int door; /* -1, or a descriptor that a path longer than PATH_MAX begins with; closed at the end of scope */
+#define DOOR_IS_TEXT (-2) /* before MAP(): a door of procfs is the text that readlink(2) says (realpath) */
 
 	/* between map_quick() and map_place() */
 	size_t length;

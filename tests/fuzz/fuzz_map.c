@@ -8,9 +8,12 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "preload/wrap.h"
@@ -19,6 +22,7 @@
 
 #define ERRNO_BEFORE 7777
 #define EXCHANGES_MAX CASE_STEPS_MAX
+#define CHILD_STACK (256 * 1024)
 
 /* What a call has answered. */
 struct answer {
@@ -44,6 +48,7 @@ struct exchange {
 static struct fuzz_case now;
 static bool in_chroot;
 static int lowest_free; /* descriptor */
+static dev_t proc_device;
 static unsigned exchanges;
 static struct exchange exchanged[EXCHANGES_MAX];
 
@@ -291,8 +296,102 @@ static void answer_made(const struct case_step *s, struct answer *a)
 		world_broken("cannot remove %s", s->path);
 }
 
+static bool stands_at(int dir, const char *name, const struct stat *st)
+{
+	struct stat found;
+
+	return fstatat(dir, name, &found, AT_SYMLINK_NOFOLLOW) == 0 && found.st_ino == st->st_ino &&
+	       found.st_dev == st->st_dev;
+}
+
+/* The directory that a file was just made in, and its name there; where its text leads elsewhere, one of the world's. */
+static int found_in(int fd, char *path, const char **name)
+{
+	char link[64];
+	struct stat st;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t length = in_chroot ? -1 : readlink(link, path, PATH_MAX - 1);
+	if (fstat(fd, &st) != 0 || length <= 0)
+		return -1;
+	path[length] = '\0';
+	char *slash = strrchr(path, '/');
+	*slash = '\0';
+	*name = slash + 1;
+	int parent = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (parent >= 0 && stands_at(parent, *name, &st))
+		return parent;
+	close(parent);
+	for (int i = 0; i < WORLD_DIRS; i++)
+		if (stands_at(world.dirs[i], *name, &st))
+			return fcntl(world.dirs[i], F_DUPFD_CLOEXEC, 0);
+	return -1;
+}
+
+/* The directory of a new file is the answer. It is removed again. */
+static void answer_created(int fd, struct answer *a)
+{
+	char path[PATH_MAX];
+	const char *name;
+	struct stat st;
+	int parent = found_in(fd, path, &name);
+
+	if (parent < 0 || fstat(parent, &st) != 0)
+		world_broken("%s: what was made is not found", path);
+	a->dev = st.st_dev;
+	a->ino = st.st_ino;
+	a->length = world_in_snapshot(parent, now.pins);
+	if (unlinkat(parent, name, 0) != 0)
+		world_broken("cannot remove %s", name);
+	close(parent);
+}
+
+/* A file through whatever links there are, also one that leads to a name that is free. */
+static void ask_create(const struct case_step *s, bool wrapped, struct answer *a)
+{
+	int flags = O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC | (s->with & 16 ? O_NOFOLLOW : 0);
+	struct stat st;
+	bool there;
+
+	if (in_chroot || (!wrapped && !in_world(s))) {
+		a->error = -1;
+		return;
+	}
+	if (wrapped)
+		world_freeze(now.pins);
+	there = fstatat(s->dir, s->path, &st, 0) == 0;
+	if (wrapped)
+		world_thaw(now.pins);
+	errno = ERRNO_BEFORE;
+	int fd = wrapped ? wrap_openat(s->dir, s->path, flags, 0755) : openat(s->dir, s->path, flags, 0755);
+	a->error = fd < 0 ? errno : 0;
+	a->changed_errno = fd >= 0 && errno != ERRNO_BEFORE;
+	if (fd < 0)
+		return;
+	if (!there) {
+		answer_created(fd, a);
+	} else if (fstat(fd, &st) == 0) {
+		char path[PATH_MAX];
+		const char *name;
+		int parent = found_in(fd, path, &name);
+
+		a->dev = st.st_dev;
+		a->ino = st.st_ino;
+		a->length = parent >= 0 && world_in_snapshot(parent, now.pins);
+		if (parent >= 0)
+			close(parent);
+	}
+	close(fd);
+	if (!wrapped && a->length)
+		*a = (struct answer){ .error = EROFS };
+}
+
 static void ask_mkdir(const struct case_step *s, bool wrapped, struct answer *a)
 {
+	if (s->with & 8) {
+		ask_create(s, wrapped, a);
+		return;
+	}
 	if (!wrapped && !in_world(s)) {
 		a->error = -1; /* not asked */
 		return;
@@ -368,24 +467,87 @@ static bool is_same(const struct answer *want, const struct answer *got)
 	       (want->length <= 0 || memcmp(want->text, got->text, (size_t)want->length) == 0);
 }
 
+/*
+ * In a child that shares our memory and not our working directory, as between vfork(2) and exec: it first goes to another one. What it has
+ * learned must be right for us, too.
+ */
+struct child {
+	const struct case_step *step;
+	struct answer *answer;
+};
+
+static int child_directory(const struct case_step *s)
+{
+	return world.dirs[s->with / 8 % WORLD_DIRS];
+}
+
+static int run_child(void *argument)
+{
+	const struct child *child = argument;
+
+	if (wrap_fchdir(child_directory(child->step)) != 0)
+		world_broken("fchdir");
+	errno = ERRNO_BEFORE;
+	asks[child->step->kind](child->step, true, child->answer);
+	return 0;
+}
+
+static void ask_child(const struct case_step *s, struct answer *a)
+{
+	static char stack[CHILD_STACK] __attribute__((aligned(64)));
+	struct child child = { s, a };
+	int status;
+	pid_t pid = clone(run_child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+		world_broken("child");
+}
+
+/* For it the bare call is made where it goes to. */
+static void ask_elsewhere(const struct case_step *s, struct answer *a)
+{
+	int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (here < 0 || fchdir(child_directory(s)) != 0)
+		world_broken("fchdir");
+	errno = ERRNO_BEFORE;
+	asks[s->kind](s, false, a);
+	if (fchdir(here) != 0 || close(here) != 0)
+		world_broken("fchdir");
+}
+
+/* Of the calls that change nothing of the process. */
+static bool is_for_child(const struct case_step *s)
+{
+	return (s->with & 0xc0) == 0xc0 && s->dir == AT_FDCWD &&
+	       (s->kind == DO_STAT || s->kind == DO_OPEN || s->kind == DO_READLINK || s->kind == DO_ACCESS);
+}
+
 static void compare(unsigned number, const struct case_step *s)
 {
 	static struct answer want, got;
+	bool child = is_for_child(s);
 
 	if (s->kind == DO_CHROOT && !world.chroots)
 		return;
-	if (s->kind == DO_REALPATH && strlen(s->path) >= PATH_MAX)
-		return; /* libc's walk takes more than the kernel's, and is not mapped then */
 	want = got = (struct answer){ .error = 0 };
 	world_freeze(now.pins);
 	errno = ERRNO_BEFORE;
-	asks[s->kind](s, false, &want);
+	if (child)
+		ask_elsewhere(s, &want);
+	else
+		asks[s->kind](s, false, &want);
 	world_thaw(now.pins);
 	if (want.error == -1)
 		return;
 	translate(&want);
 	errno = ERRNO_BEFORE;
-	asks[s->kind](s, true, &got);
+	if (child)
+		ask_child(s, &got);
+	if (child && want.dev == proc_device)
+		want.ino = got.ino; /* of another process */
+	if (!child)
+		asks[s->kind](s, true, &got);
 	if (!is_same(&want, &got))
 		differs(number, &want, &got);
 }
@@ -522,6 +684,21 @@ static void begin(void)
 	memory_forget();
 }
 
+/* The lowest that is free is the one that was. */
+static void check_descriptors(void)
+{
+	char path[64], target[PATH_MAX];
+	int free_now = free_descriptor();
+
+	if (free_now == lowest_free)
+		return;
+	case_print(&now, now.steps, stderr);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", lowest_free);
+	ssize_t length = readlink(path, target, sizeof(target));
+	world_broken("descriptor %d (%.*s) was left open, or %d was closed", lowest_free,
+		     (int)(length > 0 ? length : 0), target, free_now);
+}
+
 static void end(void)
 {
 	go_home();
@@ -531,18 +708,20 @@ static void end(void)
 		if (exchange_names(pair, renameat2) != 0)
 			world_broken("%s and %s", pair->one.name, pair->other.name);
 	}
-	if (free_descriptor() != lowest_free) {
-		case_print(&now, now.steps, stderr);
-		world_broken("descriptor %d was left open, or closed", lowest_free);
-	}
+	check_descriptors();
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+	struct stat st;
+
 	(void)argc;
 	world_enter(*argv);
 	if (shim.count != WORLD_PINS)
 		world_broken("%u pins", shim.count);
+	if (stat("/proc", &st) != 0)
+		world_broken("/proc");
+	proc_device = st.st_dev;
 	return 0;
 }
 
