@@ -8,7 +8,6 @@
 #include "helper/reclaim.h"
 #include "helper/snapshot/storage.h"
 #include "helper/text.h"
-#include "helper/trust.h"
 
 struct report {
 	const struct repo *repo;

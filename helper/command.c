@@ -9,7 +9,7 @@
 #include "helper/alloc.h"
 #include "helper/lock.h"
 #include "helper/meta.h"
-#include "helper/trust.h"
+#include "helper/user.h"
 
 /*
  * Moves the repository `name` of `all` to the end of `repos`; what was moved has no name in `all` any more.
@@ -52,6 +52,8 @@ static int repos_of_config(const struct options *options, struct repos *repos, s
 	struct repos all;
 	int result = repos_read(&all, options->config, &options->override, err);
 
+	for (size_t i = 0; result == 0 && i < all.warnings.count; i++)
+		warn("configuration", "%s", all.warnings.list[i]);
 	if (result == 0 && !options->rest[0])
 		result = take_all(repos, &all, err);
 	for (char **name = options->rest; result == 0 && *name; name++)
@@ -150,7 +152,7 @@ static int check_store(const struct repo *repo, struct err *err)
 
 int command_lock(struct store *store, const struct repo *repo, const char *name, struct err *err)
 {
-	if (check_store(repo, err) != 0 || trust_user(repo->sync_user, &store->sync_user, err) != 0 ||
+	if (check_store(repo, err) != 0 || user_trusted(repo, &store->sync_user, err) != 0 ||
 	    store_open(store, repo->store, STORE_CHANGE, repo->durable, err) != 0)
 		return -1;
 	char *command = alloc_printf("rcu-repo %s %s", name, repo->name);

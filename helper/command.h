@@ -50,7 +50,7 @@ struct command {
 /*
  * The repositories that the operands, or --location, or (none) all of the configuration with sync-rcu mean,
  * in that order; each has a store. With need_one there must be exactly one. Release with repos_release(),
- * also after a failure.
+ * also after a failure. What looks odd in the configuration is said as a warning.
  */
 int command_repos(const struct options *options, bool need_one, struct repos *repos, struct err *err);
 

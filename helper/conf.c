@@ -42,6 +42,54 @@ static bool is_blank(char c)
 	return c != '\0' && strchr(blanks, c);
 }
 
+/*
+ * What str.strip() of Python takes away is more than inih and C call a blank: a no-break space that came with a value
+ * from a web page would be a part of a path. The bytes of the one blank that text[0 .. length) begins with; 0: none.
+ */
+static size_t blank_length(const char *text, size_t length)
+{
+	static const char *const wide[] = { "\xC2\x85",     "\xC2\xA0",     "\xE1\x9A\x80", "\xE2\x80\xA8",
+					    "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F", "\xE3\x80\x80" };
+
+	if (length != 0 && (is_blank(text[0]) || (text[0] >= '\x1C' && text[0] <= '\x1F')))
+		return 1;
+	for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++)
+		if (length >= strlen(wide[i]) && memcmp(text, wide[i], strlen(wide[i])) == 0)
+			return strlen(wide[i]);
+	/* U+2000 ... U+200A */
+	if (length >= 3 && memcmp(text, "\xE2\x80", 2) == 0 && (unsigned char)text[2] >= 0x80 &&
+	    (unsigned char)text[2] <= 0x8A)
+		return 3;
+	return 0;
+}
+
+/* The length of the text without the blanks at its end. */
+static size_t length_stripped(const char *text, size_t length)
+{
+	size_t size = 1;
+
+	while (size <= 3 && size <= length)
+		if (blank_length(text + length - size, size) == size) {
+			length -= size;
+			size = 1;
+		} else {
+			size++;
+		}
+	return length;
+}
+
+/* The text without the blanks at its beginning; *count, where it is not NULL, is how many they were. */
+static const char *text_stripped(const char *text, size_t length, size_t *count)
+{
+	size_t blank, skipped = 0;
+
+	for (; (blank = blank_length(text, length)) != 0; text += blank, length -= blank)
+		skipped++;
+	if (count)
+		*count = skipped;
+	return text;
+}
+
 /* One file on its way through inih. */
 struct source {
 	struct conf *conf;
@@ -176,17 +224,14 @@ static char *begin_line(struct source *source, char *to, size_t room)
 /* Reads the next line into source->text; returns how far it is indented, or -1 at the end. */
 static ssize_t next_text(struct source *source)
 {
-	size_t length, indent = 0;
+	size_t length, indent;
 	const char *line = next_line(source, &length);
 
 	if (!line)
 		return -1;
-	while (length && is_blank(line[length - 1]))
-		length--;
-	while (indent < length && is_blank(line[indent]))
-		indent++;
-	source->text = line + indent;
-	source->length = length - indent;
+	length = length_stripped(line, length);
+	source->text = text_stripped(line, length, &indent);
+	source->length = length - (size_t)(source->text - line);
 	return (ssize_t)indent;
 }
 
@@ -252,7 +297,9 @@ static void begin_key(struct source *source, char *name, const char *value)
 	struct conf_section *section = section_at(source);
 	struct conf_key *key;
 
+	name[length_stripped(name, strlen(name))] = '\0';
 	lower_case(name);
+	value = text_stripped(value, strlen(value), NULL);
 	key = key_in(section, name);
 	if (name[0] == '\0') {
 		bad_line(source, "a value without a key");
@@ -351,11 +398,10 @@ static void end_values(struct conf *conf)
 {
 	for (size_t i = 0; i < conf->count; i++)
 		for (size_t j = 0; j < conf->sections[i].count; j++) {
-			char *value = conf->sections[i].keys[j].value;
-			size_t length = strlen(value);
+			const struct conf_key *key = &conf->sections[i].keys[j];
 
-			while (length && is_blank(value[length - 1]))
-				value[--length] = '\0';
+			if (key->reading == conf->reading)
+				key->value[length_stripped(key->value, strlen(key->value))] = '\0';
 		}
 }
 
@@ -363,11 +409,17 @@ int conf_read(struct conf *conf, const char *file, struct err *err)
 {
 	size_t length;
 	char *text = slurp(file, &length, err);
+	int result = text ? conf_read_text(conf, file, text, length, err) : -1;
 
-	if (!text)
-		return -1;
+	free(text);
+	return result;
+}
+
+int conf_read_text(struct conf *conf, const char *name, const char *text, size_t length, struct err *err)
+{
+	struct source source = { .conf = conf, .err = err, .file = name, .at = text, .end = text + length };
+
 	conf->reading++;
-	struct source source = { .conf = conf, .err = err, .file = file, .at = text, .end = text + length };
 	bool zero = false;
 	while (!zero && next_text(&source) >= 0)
 		zero = memchr(source.text, '\0', source.length) != NULL;
@@ -380,7 +432,6 @@ int conf_read(struct conf *conf, const char *file, struct err *err)
 		ini_parse_stream(prepare_line, &source, take_piece, &source);
 		end_values(conf);
 	}
-	free(text);
 	return err->status == STATUS_DONE ? 0 : -1;
 }
 
@@ -433,6 +484,13 @@ void conf_set(struct conf_section *section, const char *name, const char *value,
 	key->value = alloc_copy(value);
 	key->where = alloc_copy(where);
 	key->reading = 0;
+	key->literal = false;
+}
+
+void conf_set_literally(struct conf_section *section, const char *name, const char *value, const char *where)
+{
+	conf_set(section, name, value, where);
+	key_in(section, name)->literal = true;
 }
 
 const struct conf_key *conf_find(const struct conf *conf, const struct conf_section *section,
@@ -468,7 +526,7 @@ static int expansion_fail(struct expansion *expansion, const char *why)
 	return err_fail(expansion->err, STATUS_USAGE, key->where, "%s = %s: %s", key->name, key->value, why);
 }
 
-static int expand(struct expansion *expansion, const char *rest, unsigned depth);
+static int expand(struct expansion *expansion, const struct conf_key *key, unsigned depth);
 
 /* *rest is at "%("; it is advanced behind ")s". */
 static int expand_name(struct expansion *expansion, const char **rest, unsigned depth)
@@ -484,13 +542,19 @@ static int expand_name(struct expansion *expansion, const char **rest, unsigned 
 	free(wanted);
 	if (!key)
 		return expansion_fail(expansion, "%(...)s names a key that is not set");
-	if (depth == INTERPOLATION_DEPTH && strchr(key->value, '%'))
+	if (depth == INTERPOLATION_DEPTH && !key->literal && strchr(key->value, '%'))
 		return expansion_fail(expansion, "%(...)s goes too deep");
-	return expand(expansion, key->value, depth + 1);
+	return expand(expansion, key, depth + 1);
 }
 
-static int expand(struct expansion *expansion, const char *rest, unsigned depth)
+static int expand(struct expansion *expansion, const struct conf_key *key, unsigned depth)
 {
+	const char *rest = key->value;
+
+	if (key->literal) {
+		expansion_add(expansion, rest, strlen(rest));
+		return 0;
+	}
 	while (*rest) {
 		size_t plain = strcspn(rest, "%");
 
@@ -516,7 +580,7 @@ int conf_value(const struct conf *conf, const struct conf_section *section, cons
 
 	expansion_add(&expansion, "", 0);
 	*value = NULL;
-	if (expand(&expansion, key->value, 1) != 0) {
+	if (expand(&expansion, key, 1) != 0) {
 		free(expansion.text);
 		return -1;
 	}

@@ -15,12 +15,15 @@
  *     - %(key)s stands for another key of the section or of [DEFAULT], to a depth of 10; %% for %; any other
  *       % is an error.
  *
- * Values are bytes; a zero byte is an error. Lines end with LF, CR LF or CR. The length of a line does not
+ *     - blanks around a key or a value are what Unicode calls so, the no-break space among them.
+ *
+ * Values are bytes; a zero byte is an error. (Portage reads a byte that is no UTF-8 as U+FFFD.) Lines end with LF, CR LF or CR. The length of a line does not
  * matter.
  */
 #ifndef HELPER_CONF_H
 #define HELPER_CONF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "helper/err.h"
@@ -30,6 +33,7 @@ struct conf_key {
 	char *value; /* as written: before %(key)s is replaced */
 	char *where; /* "FILE:LINE", for messages */
 	unsigned reading;
+	bool literal; /* a % in the value is a %: it is from no file */
 };
 
 struct conf_section {
@@ -52,11 +56,17 @@ void conf_release(struct conf *conf);
 /* Overlays what `file` says. Errors are STATUS_USAGE, "FILE:LINE: cause". */
 int conf_read(struct conf *conf, const char *file, struct err *err);
 
+/* The same for text that is here already; `name` stands for the file in messages. */
+int conf_read_text(struct conf *conf, const char *name, const char *text, size_t length, struct err *err);
+
 /* Makes the section if there is none. The pointer is good until the next section is made. */
 struct conf_section *conf_section(struct conf *conf, const char *name, const char *where);
 
 /* Sets a key, as a later file would. */
 void conf_set(struct conf_section *section, const char *name, const char *value, const char *where);
+
+/* The same for a value in which nothing is replaced. */
+void conf_set_literally(struct conf_section *section, const char *name, const char *value, const char *where);
 
 /* The key in the section, or else in [DEFAULT]; NULL if neither has it. */
 const struct conf_key *conf_find(const struct conf *conf, const struct conf_section *section,

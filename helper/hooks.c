@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "helper/alloc.h"
+#include "helper/places.h"
 #include "helper/run.h"
 #include "helper/trust.h"
 
@@ -156,7 +157,7 @@ static int run_after(const char *path, const void *context, struct err *err)
 
 static int after(const char *name, const struct repo *repo, struct err *err)
 {
-	char *dir = repos_portage_path(name);
+	char *dir = place_of_portage(name);
 	int result = for_each(dir, true, run_after, repo, err);
 
 	free(dir);

@@ -14,6 +14,7 @@ helper_libhelper_a_SOURCES = \
 	helper/hooks.c helper/hooks.h \
 	helper/identity.c helper/identity.h \
 	helper/keeper.c helper/keeper.h \
+	helper/keys.c helper/keys.h \
 	helper/loadable.c helper/loadable.h \
 	helper/lock.c helper/lock.h \
 	helper/meta.c helper/meta.h \
@@ -26,6 +27,7 @@ helper_libhelper_a_SOURCES = \
 	helper/occupants.c helper/occupants.h \
 	helper/pin.c helper/pin.h \
 	helper/pinning.c helper/pinning.h \
+	helper/places.c helper/places.h \
 	helper/publish.c helper/publish.h \
 	helper/readers.c helper/readers.h \
 	helper/reclaim.c helper/reclaim.h \
@@ -41,7 +43,9 @@ helper_libhelper_a_SOURCES = \
 	helper/tree-same.c helper/tree-share.c \
 	helper/tree.h \
 	helper/trust.c helper/trust.h \
-	helper/walk.c helper/walk.h
+	helper/user.c helper/user.h \
+	helper/walk.c helper/walk.h \
+	helper/words.c helper/words.h
 helper_libhelper_a_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS) -pthread
 HELPER_LIBS = helper/libhelper.a core/libcore.a $(INIH_LIBS) -lpthread
 

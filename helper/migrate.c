@@ -18,6 +18,7 @@
 #include "helper/pin.h"
 #include "helper/snapshot/storage.h"
 #include "helper/trust.h"
+#include "helper/user.h"
 #include "helper/walk.h"
 
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -87,9 +88,7 @@ static int way_trust(const struct repo *repo, const struct place *place, struct 
 {
 	uid_t sync_user;
 
-	return trust_user(repo->sync_user, &sync_user, err) != 0
-		       ? -1
-		       : trust_path(place->parent_path, sync_user, err);
+	return user_trusted(repo, &sync_user, err) != 0 ? -1 : trust_path(place->parent_path, sync_user, err);
 }
 
 /*

@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/repos.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "helper/alloc.h"
 #include "helper/conf.h"
+#include "helper/keys.h"
 #include "helper/pin.h"
-
-#define OUR_CONFIG "/etc/rcu-repo/repos.conf"
-#define PORTAGE_DEFAULTS "/usr/share/portage/config/repos.conf"
+#include "helper/places.h"
 
 #define MAX_DELETE "sync-rcu-max-delete"
 #define STORE_DIR "sync-rcu-store-dir"
@@ -28,7 +24,8 @@ const char *const repo_portage_excludes[] = { "distfiles", "local", "packages", 
 static const char *const key_names[] = { [REPO_SYNC_TYPE] = "sync-type",
 					 [REPO_SYNC_URI] = "sync-uri",
 					 [REPO_SYNC_OPTS] = "sync-rsync-extra-opts",
-					 [REPO_HOOKS] = "sync-rcu-hooks" };
+					 [REPO_HOOKS] = "sync-rcu-hooks",
+					 [REPO_SYNC_USER] = "sync-user" };
 
 /* One section on its way to a struct repo. */
 struct reading {
@@ -82,14 +79,6 @@ static void path_tidy(char *path)
 	if (to == path)
 		*to++ = '/';
 	*to = '\0';
-}
-
-/* The same for one of Portage's roots, which end with a slash. */
-static void path_tidy_root(char *path)
-{
-	path_tidy(path);
-	if (strcmp(path, "/") != 0)
-		memcpy(path + strlen(path), "/", sizeof("/"));
 }
 
 static bool path_has_dots(const char *path)
@@ -151,6 +140,53 @@ static int read_number(const struct reading *reading, const char *name, unsigned
 		*to = (unsigned)strtoul(value, NULL, 10);
 	free(value);
 	return result;
+}
+
+/* A priority may be negative. */
+static int read_priority(const struct reading *reading, struct repo *repo)
+{
+	char *value, *end;
+	const struct conf_key *key = value_of(reading, "priority", &value);
+	int result = reading->err->status == STATUS_DONE ? 0 : -1;
+
+	if (!value)
+		return result;
+	errno = 0;
+	const long number = strtol(value, &end, 10);
+	if (errno != 0 || *end != '\0' || number < -NUMBER_MAX || number > NUMBER_MAX)
+		result = bad_value(reading, key, value, "not a number from -1000000 to 1000000");
+	repo->priority = (int)number;
+	free(value);
+	return result;
+}
+
+/* Portage's int(value, 8). */
+static int read_umask(const struct reading *reading, int *to)
+{
+	char *value, *end;
+	const struct conf_key *key = value_of(reading, "sync-umask", &value);
+	int result = reading->err->status == STATUS_DONE ? 0 : -1;
+
+	*to = -1;
+	if (!value)
+		return result;
+	const char *digits = strncasecmp(value, "0o", 2) == 0 ? value + 2 : value;
+	const unsigned long mask = strtoul(digits, &end, 8);
+	if (digits[strspn(digits, "01234567")] != '\0' || end == digits || mask > 0777)
+		result = bad_value(reading, key, value, "not an octal mask from 0 to 777");
+	*to = (int)mask;
+	free(value);
+	return result;
+}
+
+/* The main repository is looked at first, unless it has a priority of its own. */
+static void default_priority(const struct reading *reading, struct repo *repo)
+{
+	const struct conf_key *key = conf_find(reading->conf, reading->conf->sections, "main-repo");
+
+	if (!conf_find(reading->conf, reading->section, "priority") && key &&
+	    strcmp(key->value, repo->name) == 0)
+		repo->priority = -1000;
 }
 
 /*
@@ -255,6 +291,30 @@ static int read_words(const struct reading *reading, const char *name, char ***t
 	return result;
 }
 
+/* Names between blanks; NULL where the key is not set at all, which is not the same as set to nothing. */
+static int read_names(const struct reading *reading, const char *name, char ***to)
+{
+	struct words words = WORDS_NONE;
+	char *value;
+	const struct conf_key *key = value_of(reading, name, &value);
+
+	*to = NULL;
+	if (reading->err->status != STATUS_DONE)
+		return -1;
+	if (!key)
+		return 0;
+	for (const char *at = value ? value : ""; *(at += strspn(at, " \t\r\n")) != '\0';) {
+		const int length = (int)strcspn(at, " \t\r\n");
+
+		words_add(&words, alloc_printf("%.*s", length, at));
+		at += length;
+	}
+	*to = words.list ? words.list : alloc_grow(NULL, 1, sizeof(**to));
+	(*to)[words.count] = NULL;
+	free(value);
+	return 0;
+}
+
 static void words_free(char **words)
 {
 	for (size_t i = 0; words && words[i]; i++)
@@ -273,6 +333,8 @@ static void repo_clear(struct repo *repo)
 	words_free(repo->verify);
 	free(repo->hooks);
 	words_free(repo->sync_opts);
+	words_free(repo->masters);
+	words_free(repo->aliases);
 	free(repo->sync_opts_text);
 	for (int key = 0; key < REPO_KEYS; key++)
 		free(repo->where[key]);
@@ -284,6 +346,7 @@ void repos_release(struct repos *repos)
 		repo_clear(&repos->list[i]);
 	free(repos->list);
 	free(repos->source);
+	words_release(&repos->warnings);
 	*repos = (struct repos)REPOS_NONE;
 }
 
@@ -379,13 +442,18 @@ static int repo_read(const struct reading *reading, bool from_portage, struct re
 	    read_words(reading, "sync-rsync-extra-opts", &repo->sync_opts) != 0 ||
 	    read_bool(reading, "sync-rcu", &repo->rcu) != 0 ||
 	    read_bool(reading, "auto-sync", &repo->auto_sync) != 0 ||
+	    read_bool(reading, "sync-hooks-only-on-change", &repo->hooks_only_on_change) != 0 ||
 	    read_bool(reading, "sync-allow-hardlinks", &hardlinks) != 0 ||
+	    read_umask(reading, &repo->sync_umask) != 0 || read_priority(reading, repo) != 0 ||
+	    read_names(reading, "masters", &repo->masters) != 0 ||
+	    read_names(reading, "aliases", &repo->aliases) != 0 ||
 	    read_number(reading, "sync-rcu-spare-snapshots", &repo->spares) != 0 ||
 	    read_number(reading, "sync-rcu-ttl-days", &repo->ttl_days) != 0 ||
 	    read_number(reading, "sync-rcu-timeout", &repo->timeout) != 0 ||
 	    read_number(reading, "sync-rcu-hook-timeout", &repo->hook_timeout) != 0 ||
 	    read_share(reading, &repo->max_delete) != 0 || read_durability(reading, &repo->durable) != 0)
 		return -1;
+	default_priority(reading, repo);
 	note_places(reading, repo);
 	return repo_check(reading, repo, hardlinks);
 }
@@ -395,7 +463,8 @@ int repo_refuse(const struct repo *repo, enum repo_key key, const char *why, str
 	const char *const values[] = { [REPO_SYNC_TYPE] = repo->sync_type,
 				       [REPO_SYNC_URI] = repo->sync_uri,
 				       [REPO_SYNC_OPTS] = repo->sync_opts_text,
-				       [REPO_HOOKS] = repo->hooks };
+				       [REPO_HOOKS] = repo->hooks,
+				       [REPO_SYNC_USER] = repo->sync_user };
 
 	return err_fail(err, STATUS_USAGE, repo->where[key] ? repo->where[key] : repo->name,
 			"[%s] %s = %s: %s", repo->name, key_names[key], values[key] ? values[key] : "", why);
@@ -442,22 +511,6 @@ static int repos_check_last(const struct repos *repos, const struct reading *rea
 	return 0;
 }
 
-/* "--set KEY=VALUE" is literal: a % in it is no reference. */
-static void set_literally(struct conf_section *section, const char *name, const char *value,
-			  const char *where)
-{
-	char *escaped = alloc_grow(NULL, 2 * strlen(value) + 1, 1), *to = escaped;
-
-	for (; *value; value++) {
-		if (*value == '%')
-			*to++ = '%';
-		*to++ = *value;
-	}
-	*to = '\0';
-	conf_set(section, name, escaped, where);
-	free(escaped);
-}
-
 /* What `override` sets the key to, the last one; NULL where it does not. */
 static const char *override_find(const struct repos_override *override, const char *name)
 {
@@ -481,151 +534,67 @@ static int apply_override(struct conf_section *section, const struct repos_overr
 		char *name = alloc_printf("%.*s", (int)(equals - *set), *set);
 		for (char *at = name; *at; at++)
 			*at = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
-		set_literally(section, name, equals + 1, "--set");
+		conf_set_literally(section, name, equals + 1, "--set");
 		free(name);
 	}
 	return 0;
 }
 
+/* A key that nobody knows is passed over, by Portage as by us; where it looks like one that we know, not in silence. */
+static void warn_of_keys(struct repos *repos, const struct conf_section *section)
+{
+	for (size_t i = 0; i < section->count; i++) {
+		const struct conf_key *key = &section->keys[i];
+		const char *meant = key_meant(key->name);
+
+		if (meant)
+			words_add(&repos->warnings,
+				  alloc_printf("%s: [%s] %s: there is no such key: is %s meant?", key->where,
+					       section->name, key->name, meant));
+	}
+}
+
+/* Portage's order: by priority, then by name. */
+static int by_priority(const void *a, const void *b)
+{
+	const struct repo *x = a, *y = b;
+
+	if (x->priority != y->priority)
+		return x->priority < y->priority ? -1 : 1;
+	if (x->from_portage)
+		return strcmp(x->name, y->name);
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
 static int repos_from_conf(struct repos *repos, struct conf *conf, bool from_portage,
 			   const struct repos_override *override, struct err *err)
 {
+	warn_of_keys(repos, conf->sections);
 	for (size_t i = 1; i < conf->count; i++) {
 		struct reading reading = { .conf = conf, .section = &conf->sections[i], .err = err };
 
 		if (apply_override(&conf->sections[i], override, err) != 0)
 			return -1;
+		warn_of_keys(repos, &conf->sections[i]);
 		repos->list = alloc_grow(repos->list, repos->count + 1, sizeof(*repos->list));
-		if (repo_read(&reading, from_portage, &repos->list[repos->count++]) != 0 ||
-		    repos_check_last(repos, &reading) != 0)
+		const int result = repo_read(&reading, from_portage, &repos->list[repos->count++]);
+		repos->list[repos->count - 1].order = i;
+		if (result != 0 || repos_check_last(repos, &reading) != 0)
 			return -1;
 	}
+	if (repos->count > 1)
+		qsort(repos->list, repos->count, sizeof(*repos->list), by_priority);
 	return 0;
-}
-
-/* ".conf" at the end, and not hidden. */
-static int is_conf_file(const struct dirent *entry)
-{
-	size_t length = strlen(entry->d_name);
-
-	return entry->d_name[0] != '.' && length > 5 && strcmp(entry->d_name + length - 5, ".conf") == 0;
-}
-
-static int by_bytes(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int read_directory(struct conf *conf, const char *path, struct err *err)
-{
-	struct dirent **entries;
-	int count = scandir(path, &entries, is_conf_file, by_bytes), result = 0;
-
-	if (count < 0)
-		return err_errno(err, STATUS_USAGE, path, "cannot be read");
-	for (int i = 0; i < count; i++) {
-		char *file = alloc_printf("%s/%s", path, entries[i]->d_name);
-
-		if (result == 0)
-			result = conf_read(conf, file, err);
-		free(file);
-		free(entries[i]);
-	}
-	free(entries);
-	return result;
-}
-
-/*
- * A file, or a directory of *.conf. *found, where it is not NULL, says whether there is one: it need not
- * be.
- */
-static int read_place(struct conf *conf, const char *path, bool *found, struct err *err)
-{
-	struct stat st;
-
-	if (stat(path, &st) != 0) {
-		if (found && (errno == ENOENT || errno == ENOTDIR))
-			return 0;
-		return err_errno(err, STATUS_USAGE, path, "cannot be read");
-	}
-	if (found)
-		*found = true;
-	return S_ISDIR(st.st_mode) ? read_directory(conf, path, err) : conf_read(conf, path, err);
-}
-
-static const char *environment(const char *name, const char *otherwise)
-{
-	const char *value = getenv(name);
-
-	return value && *value ? value : otherwise;
-}
-
-/*
- * EPREFIX, EROOT, PORTAGE_CONFIGROOT and ROOT are keys of [DEFAULT], as in Portage; the last three end with a
- * slash.
- */
-static void set_roots(struct conf *conf)
-{
-	const char *prefix = environment("EPREFIX", "");
-	char *root = alloc_printf("%s/", environment("ROOT", ""));
-	char *configroot = alloc_printf("%s/", environment("PORTAGE_CONFIGROOT", prefix));
-	char *eroot = alloc_printf("%s%s/", root, prefix);
-
-	if (getenv("EROOT")) {
-		free(eroot);
-		eroot = alloc_printf("%s/", getenv("EROOT"));
-	}
-	path_tidy_root(root);
-	path_tidy_root(configroot);
-	path_tidy_root(eroot);
-	set_literally(&conf->sections[0], "eprefix", prefix, "EPREFIX");
-	set_literally(&conf->sections[0], "root", root, "ROOT");
-	set_literally(&conf->sections[0], "portage_configroot", configroot, "PORTAGE_CONFIGROOT");
-	set_literally(&conf->sections[0], "eroot", eroot, "EROOT");
-	free(root);
-	free(configroot);
-	free(eroot);
-}
-
-char *repos_portage_path(const char *name)
-{
-	return alloc_printf("%s/etc/portage/%s",
-			    environment("PORTAGE_CONFIGROOT", environment("EPREFIX", "")), name);
-}
-
-static int read_portage(struct conf *conf, char **source, struct err *err)
-{
-	const char *prefix = environment("EPREFIX", "");
-	char *defaults = alloc_printf("%s%s", prefix, PORTAGE_DEFAULTS);
-	char *config = repos_portage_path("repos.conf");
-	bool found = false;
-	int result = read_place(conf, defaults, &found, err);
-
-	if (result == 0)
-		result = read_place(conf, config, &found, err);
-	*source = found ? alloc_copy(config) : alloc_printf("%s, %s, %s", OUR_CONFIG, defaults, config);
-	free(defaults);
-	free(config);
-	return result;
 }
 
 int repos_read(struct repos *repos, const char *path, const struct repos_override *override, struct err *err)
 {
-	const char *asked = path ? path : environment("RCU_REPO_CONFIG", NULL);
-	bool from_portage = false, found = false;
+	bool from_portage;
 	struct conf conf;
-	int result;
 
 	*repos = (struct repos)REPOS_NONE;
 	conf_init(&conf);
-	set_roots(&conf);
-	result = read_place(&conf, asked ? asked : OUR_CONFIG, asked ? NULL : &found, err);
-	if (asked || found) {
-		repos->source = alloc_copy(asked ? asked : OUR_CONFIG);
-	} else {
-		from_portage = true;
-		result = read_portage(&conf, &repos->source, err);
-	}
+	int result = places_read(&conf, path, &from_portage, &repos->source, &repos->warnings, err);
 	if (result == 0)
 		result = repos_from_conf(repos, &conf, from_portage, override, err);
 	conf_release(&conf);
@@ -637,6 +606,10 @@ const struct repo *repos_find(const struct repos *repos, const char *name)
 	for (size_t i = 0; i < repos->count; i++)
 		if (strcmp(repos->list[i].name, name) == 0)
 			return &repos->list[i];
+	for (size_t i = 0; i < repos->count; i++)
+		for (char **alias = repos->list[i].aliases; alias && *alias; alias++)
+			if (strcmp(*alias, name) == 0)
+				return &repos->list[i];
 	return NULL;
 }
 
@@ -661,7 +634,7 @@ static int set_option(struct conf_section *section, const char *key, const char 
 		return err_fail(err, STATUS_USAGE, "--set", "%.*s = %s: %s says it already",
 				(int)strcspn(set, "="), set, strchr(set, '=') + 1, option);
 	if (value)
-		set_literally(section, key, value, option);
+		conf_set_literally(section, key, value, option);
 	return 0;
 }
 
@@ -683,7 +656,7 @@ int repos_from_options(struct repos *repos, const char *location, const char *st
 	if (good && !store && !override_find(override, STORE_DIR)) {
 		found = store_of(location, err);
 		if (found)
-			set_literally(section, STORE_DIR, found, "--store");
+			conf_set_literally(section, STORE_DIR, found, "--store");
 	}
 	if (err->status == STATUS_DONE)
 		result = repos_from_conf(repos, &conf, false, override, err);

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "helper/err.h"
+#include "helper/words.h"
 
 /* The keys whose values a transport judges: repo_refuse(). */
 enum repo_key {
@@ -21,6 +22,7 @@ enum repo_key {
 	REPO_SYNC_URI,
 	REPO_SYNC_OPTS,
 	REPO_HOOKS,
+	REPO_SYNC_USER,
 	REPO_KEYS
 };
 
@@ -30,27 +32,38 @@ struct repo {
 	char *store;     /* sync-rcu-store-dir: absolute, no trailing slash; NULL if not given */
 	char *sync_type; /* NULL if not given */
 	char *sync_uri;
-	char *sync_user;  /* NULL: none */
+	char *sync_user;  /* NULL: none; helper/user.h says what it means */
+	int sync_umask;   /* -1: not given */
 	char **verify;    /* sync-rcu-verify, split into words as sync_opts; no word: not given */
 	char *hooks;      /* sync-rcu-hooks: an absolute path; NULL if not given */
 	char **sync_opts; /* more arguments for the transport, NULL-terminated (sync-rsync-extra-opts, split
 			     at blanks with shell quoting) */
 	char *sync_opts_text;   /* the same as it was given; NULL if it was not */
 	char *where[REPO_KEYS]; /* "FILE:LINE" of each key, or of the section that does not have it */
+	char **masters;         /* the names in `masters`, NULL-terminated; NULL if it is not set */
+	char **aliases;         /* other names of this repository, NULL-terminated */
+	int priority;           /* 0 if not given; of the main repository -1000 */
 	bool rcu;               /* sync-rcu */
 	bool auto_sync;
-	bool durable;          /* sync-rcu-durability is full */
-	bool from_portage;     /* read from Portage's files: Portage's excludes apply */
-	unsigned spares;       /* sync-rcu-spare-snapshots */
-	unsigned ttl_days;     /* sync-rcu-ttl-days */
-	unsigned timeout;      /* sync-rcu-timeout: seconds for a fetch as a whole; 0: no limit */
+	bool hooks_only_on_change; /* sync-hooks-only-on-change */
+	bool durable;              /* sync-rcu-durability is full */
+	bool from_portage;         /* read from Portage's files: Portage's excludes apply */
+	unsigned spares;           /* sync-rcu-spare-snapshots */
+	unsigned ttl_days;         /* sync-rcu-ttl-days */
+	unsigned timeout;          /* sync-rcu-timeout: seconds for a fetch as a whole; 0: no limit */
 	unsigned hook_timeout; /* sync-rcu-hook-timeout: seconds for verify and for each hook; 0: no limit */
 	unsigned max_delete;   /* sync-rcu-max-delete, in percent */
+	size_t order;          /* among the sections of the files */
 };
 
 struct repos {
-	struct repo *list; /* in the order of the files; [DEFAULT] is not one of them */
+	/*
+	 * By priority, as Portage has them; those of the same priority by name where they are from Portage's files, else in
+	 * the order of the files. [DEFAULT] is not one of them.
+	 */
+	struct repo *list;
 	size_t count;
+	struct words warnings; /* what is no error: a key that looks misspelt, "FILE:LINE: text" each */
 	char *source; /* where they are from, for messages: a path, or the places that were looked at */
 };
 #define REPOS_NONE           \
@@ -65,8 +78,7 @@ struct repos_override {
 
 /*
  * Reads the configuration: `path` if not NULL (--config), else $RCU_REPO_CONFIG, else
- * /etc/rcu-repo/repos.conf, else Portage's two places, each a file or a directory of *.conf in the order of
- * their names. It is an error where a store or a location is another one, or inside another one, of the same
+ * /etc/rcu-repo/repos.conf, else Portage's (helper/places.h). It is an error where a store or a location is another one, or inside another one, of the same
  * section or of two of which one has sync-rcu. Release with repos_release() also after a failure.
  */
 int repos_read(struct repos *repos, const char *path, const struct repos_override *override, struct err *err);
@@ -84,10 +96,7 @@ extern const char *const repo_portage_excludes[];
  */
 int repo_refuse(const struct repo *repo, enum repo_key key, const char *why, struct err *err);
 
-/* "/etc/portage/NAME", below PORTAGE_CONFIGROOT or EPREFIX. The caller frees it. */
-char *repos_portage_path(const char *name);
-
-/* The section `name`, or NULL. */
+/* The repository of that name, or else with that alias, as in `emaint sync -r`; NULL if there is none. */
 const struct repo *repos_find(const struct repos *repos, const char *name);
 
 /*

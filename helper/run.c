@@ -80,6 +80,8 @@ static void __attribute__((noreturn)) child_fail(int report, const char *step, c
 static void __attribute__((noreturn))
 child_start(const struct run *run, const struct signals *signals, pid_t parent, int report)
 {
+	if (run->user && user_become(run->user) != 0)
+		child_fail(report, "it cannot become another user", run->argv[0]);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(127);

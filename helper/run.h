@@ -8,13 +8,16 @@
 #include <sys/types.h>
 
 #include "helper/err.h"
+#include "helper/user.h"
 
 struct run {
 	const char *const *argv; /* argv[0] is looked up in PATH */
 	const char *cwd;         /* NULL: ours */
-	const char *const *env;  /* NULL-terminated "NAME=value" to add or replace, "NAME" to remove; or NULL */
-	int in, out;             /* its stdin and stdout; 0: ours, and our stderr (stdout is for results) */
-	mode_t umask;            /* 0: ours */
+	const char *const
+		*env; /* NULL-terminated "NAME=value" to add or replace, "NAME" to remove; or NULL */
+	int in, out;  /* its stdin and stdout; 0: ours, and our stderr (stdout is for results) */
+	const struct user *user; /* as whom, with which umask; NULL: as we are */
+	mode_t umask;            /* 0: ours, or the user's */
 	unsigned timeout;        /* seconds; 0: none */
 	const char *subject;     /* for the message: "rsync" */
 	/* What an exit status means, or NULL where the number must do; NULL: nothing is known. */

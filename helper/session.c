@@ -18,7 +18,7 @@
 #include "helper/reclaim.h"
 #include "helper/reservation.h"
 #include "helper/tree.h"
-#include "helper/trust.h"
+#include "helper/user.h"
 
 int session_check(const struct repo *repo, struct err *err)
 {
@@ -50,7 +50,7 @@ static int store_take(struct session *session, const char *command, enum session
 	const struct repo *repo = session->repo;
 	struct err late = ERR_NONE;
 
-	if (trust_user(repo->sync_user, &session->store.sync_user, err) != 0 ||
+	if (user_trusted(repo, &session->store.sync_user, err) != 0 ||
 	    store_open(&session->store, repo->store, STORE_CHANGE, repo->durable, err) != 0 ||
 	    store_lock(&session->store, command, use != SESSION_WRITE, err) != 0)
 		return -1;

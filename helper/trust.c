@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -57,22 +56,6 @@ int trust_dir(int fd, const char *path, uid_t also, struct err *err)
 	struct trust trust = { .subject = path, .also = also };
 
 	return dir_check(&trust, fd, path, err) != 0 ? -1 : end_check(&trust, err);
-}
-
-int trust_user(const char *sync_user, uid_t *uid, struct err *err)
-{
-	*uid = (uid_t)-1;
-	if (sync_user == NULL)
-		return 0;
-	char *name = alloc_printf("%.*s", (int)strcspn(sync_user, ":"), sync_user), *end;
-	const struct passwd *known = getpwnam(name);
-	unsigned long number = strtoul(name, &end, 10);
-	if (known != NULL)
-		*uid = known->pw_uid;
-	else if (name[0] >= '0' && name[0] <= '9' && *end == '\0' && number < (uid_t)-1)
-		*uid = (uid_t)number;
-	free(name);
-	return *uid != (uid_t)-1 ? 0 : err_fail(err, STATUS_USAGE, sync_user, "there is no such user");
 }
 
 static int here_check(struct trust *trust, struct err *err)

@@ -20,12 +20,6 @@
 int trust_path(const char *path, uid_t also, struct err *err);
 
 /*
- * The user of a sync-user, "USER" or "USER:GROUP", names or numbers. NULL is nobody, (uid_t)-1. An unknown
- * one is STATUS_USAGE.
- */
-int trust_user(const char *sync_user, uid_t *uid, struct err *err);
-
-/*
  * The same question about one directory that is open already (O_PATH will do); `path` is for the message. No
  * exception for a sticky one.
  */

@@ -327,7 +327,12 @@ static int rsync_fetch(const struct repo *repo, const struct staging *staging, c
 	static const char *const always[] = { "rsync", "-aHAX", "--delete", "--modify-window=-1",
 					      "--numeric-ids" };
 	struct arguments arguments = { .list = NULL };
+	struct user user;
 
+	if (user_of_fetch(repo, &user, err) != 0) {
+		user_release(&user);
+		return -1;
+	}
 	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		add(&arguments, alloc_copy(always[i]));
 	if (base)
@@ -342,6 +347,7 @@ static int rsync_fetch(const struct repo *repo, const struct staging *staging, c
 	add(&arguments, alloc_printf("%s/", staging->path));
 
 	const struct run rsync = { .argv = (const char *const *)arguments.list,
+				   .user = &user,
 				   .subject = "rsync",
 				   .explain = explain,
 				   .timeout = repo->timeout };
@@ -350,6 +356,7 @@ static int rsync_fetch(const struct repo *repo, const struct staging *staging, c
 	for (size_t i = 0; i < arguments.count; i++)
 		free(arguments.list[i]);
 	free(arguments.list);
+	user_release(&user);
 	return result;
 }
 

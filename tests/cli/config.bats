@@ -176,3 +176,60 @@ refused_line() {
 	[ "$(picture "$T/one")" = "$before" ]
 	[ ! -e "$T/store-one" ]
 }
+
+# --- keys ---
+
+@test "a key that looks misspelt is told with file, line and the one that is meant, and the sync goes on" {
+	make_version "$SOURCE" A
+	{
+		good
+		echo 'sync-rcu-verfiy = /none'
+	} >"$T/repos.conf"
+	run -0 --separate-stderr rcu_repo --config "$T/repos.conf" sync
+	[[ $stderr == *"repos.conf:6: [it] sync-rcu-verfiy: there is no such key: is sync-rcu-verify meant?"* ]]
+	[ "$(version_of "$T/it")" = A ]
+	run -0 --separate-stderr rcu_repo --config "$T/repos.conf" sync --set sync-rcu-tll-days=1
+	[[ $stderr == *"--set: [it] sync-rcu-tll-days: there is no such key: is sync-rcu-ttl-days meant?"* ]]
+}
+
+@test "a repository with nothing to sync from is left alone, unless it is asked for" {
+	make_version "$SOURCE" A
+	{
+		good
+		printf '[more]\nlocation = %s\nsync-rcu-store-dir = %s\nsync-type =\n' "$T/more" "$T/store-more"
+	} >"$T/repos.conf"
+	rcu_repo --config "$T/repos.conf" sync
+	[ "$(version_of "$T/it")" = A ]
+	[ ! -e "$T/more" ]
+	refused 2 '\[more\] sync-type = ' rcu_repo --config "$T/repos.conf" sync more
+}
+
+# --- as whom ---
+
+@test "sync-user: a bad one names file, line and key, and nothing is touched" {
+	make_version "$SOURCE" A
+	refused_line 'sync-user = no-such-user' '/repos.conf:6: \[it\] sync-user = no-such-user: there is no such user'
+	refused_line 'sync-user = root:no-such' '/repos.conf:6: \[it\] sync-user = root:no-such: there is no such group'
+}
+
+@test "sync-user fetches, and we publish: the tree is his, the store is not" {
+	skip_unless_root
+	make_version "$SOURCE" A
+	{
+		good
+		echo 'sync-user = nobody'
+	} >"$T/repos.conf"
+	rsync_with 'id -u >"$staging/fetched-by"; real_rsync --exclude=/fetched-by "$@"'
+	rcu_repo --config "$T/repos.conf" sync
+	[ "$(version_of "$T/it")" = A ]
+	[ "$(cat "$T/it/fetched-by")" = 65534 ]
+	[ "$(find "$T/it/" ! -user nobody | wc -l)" = 0 ]
+	[ "$(stat -c %u "$T/store-it" "$T/store-it/snapshots" "$T/store-it/latest" "$T/it" | sort -u)" = 0 ]
+	make_version "$SOURCE" B
+	rcu_repo --config "$T/repos.conf" sync
+	[ "$(version_of "$T/it")" = B ]
+	# he can do nothing to what is published but what the owner of files can
+	refused 1 . unprivileged mv "$T/store-it/snapshots/1" "$T/store-it/snapshots/9"
+	rcu_repo --config "$T/repos.conf" gc --set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0
+	[ "$(ls "$T/store-it/snapshots")" = 2 ]
+}

@@ -10,7 +10,8 @@ front_unit_tests = \
 	tests/unit/test_repos \
 	tests/unit/test_run \
 	tests/unit/test_text \
-	tests/unit/test_transport
+	tests/unit/test_transport \
+	tests/unit/test_user
 check_PROGRAMS += $(front_unit_tests)
 TESTS += $(front_unit_tests)
 
@@ -35,3 +36,5 @@ tests_unit_test_text_SOURCES = tests/unit/test_text.c
 tests_unit_test_text_LDADD = $(FRONT_UNIT_LIBS)
 tests_unit_test_transport_SOURCES = tests/unit/test_transport.c $(SCRATCH)
 tests_unit_test_transport_LDADD = $(FRONT_UNIT_LIBS)
+tests_unit_test_user_SOURCES = tests/unit/test_user.c $(SCRATCH)
+tests_unit_test_user_LDADD = $(FRONT_UNIT_LIBS)

@@ -193,6 +193,9 @@ static const char *const files[] = {
 	"[a]\nk = " W100 W100 W100 "\nl = " W100 W10 W10 W10 W10 W10 W10 W10 W10 W10 "\n", "[a]\nk = " B100 B100 B100 "\n x\n",
 	"[a]\nk = a\n " W100 W100 " " W100 " ; x\n  y\n", "[" W100 W100 W100 "]\nk = v\n[" W100 W100 W100 "1]\nk = w\n",
 	"[a]\nk = \001\002 \001e \001 ;\n", "[a]\nk = \"v w\" 'x'\n", "[a]\nk\tl = v\n", "[a]\nk = \xC3\xA4\xFF\n",
+	"[a]\nk = /x\xC2\xA0\n", "[a]\nk\xC2\xA0= \xE3\x80\x80v w\xE2\x80\x83\x1C\n", "[a]\nk = v\n\xC2\xA0w\n\xE2\x80\xAF\n",
+	"[a]\nk = one\n\xC2\xA0\xC2\xA0two\n\x1F# c\n", "\xE2\x80\xA8[a]\n k = v\n\xC2\xA0 l = w\n", "[a]\nk = \xC2\xA0\n \xC2\xA0\n",
+	"[a]\nk = " W100 W100 "\xC2\xA0" W100 W100 "\xE2\x80\x80\n", "[a]\nk = \xC2\x80v\xE2\x80\x8B\n", "[a]\n\xC2\x85\x1D\x1E\nk = v\n",
 	"[a]\nk = v \f\n\f l = w\n", "[a]\nk = [x]\n [y]\n= z\n",
 };
 /* clang-format on */

@@ -22,6 +22,7 @@
 #include "helper/migrate.h"
 #include "helper/snapshot/storage.h"
 #include "helper/trust.h"
+#include "helper/user.h"
 #include "tests/unit/scratch.h"
 
 /* ---- every call that changes a name, or makes it durable, passes here: the program is linked with --wrap
@@ -161,7 +162,7 @@ static int migrate(const struct fixture *fixture, char **beside, struct err *err
 	struct store store;
 
 	scratch_open(&store, fixture->store);
-	assert_int_equal(trust_user(fixture->repo.sync_user, &store.sync_user, err), 0);
+	assert_int_equal(user_trusted(&fixture->repo, &store.sync_user, err), 0);
 	int result = migrate_prepare(&store, &fixture->repo, state, err);
 	if (result == 0) {
 		scratch_publish(&store, "new");

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -282,6 +283,188 @@ static void test_portages_files(void **state)
 	free(expected);
 }
 
+/* What is wrong is shown as it was given. */
+static void test_set_is_shown_as_it_was_given(void **state)
+{
+	char *set[] = { (char *)"sync-rcu-store-dir=/r/gentoo/50%", NULL };
+	const struct repos_override override = { .set = set };
+	struct err err = ERR_NONE;
+	struct repos repos;
+
+	(void)state;
+	scratch_write("c", "[gentoo]\nlocation = /r/gentoo\n");
+	assert_int_equal(repos_read(&repos, "c", &override, &err), -1);
+	assert_string_equal(
+		err.text,
+		"--set: [gentoo] sync-rcu-store-dir = /r/gentoo/50%: the store is inside the location");
+	repos_release(&repos);
+}
+
+static void test_order_is_by_priority(void **state)
+{
+	struct repos repos;
+
+	(void)state;
+	good(&repos,
+	     "[DEFAULT]\nmain-repo = m\nsync-rcu = no\n[z]\nlocation = /z\n[b]\nlocation = /b\npriority = 5\n"
+	     "[a]\nlocation = /a\npriority = -7\n[m]\nlocation = /m\n[y]\nlocation = /y\n",
+	     NULL);
+	const char *const order[] = { "m", "a", "z", "y", "b" };
+	assert_int_equal(repos.count, 5);
+	for (size_t i = 0; i < 5; i++)
+		assert_string_equal(repos.list[i].name, order[i]);
+	repos_release(&repos);
+	bad(GOOD "priority = high\n", "c:4: [gentoo] priority = high: not a number from -1000000 to 1000000");
+}
+
+static void test_names_of_others(void **state)
+{
+	struct repos repos;
+
+	(void)state;
+	good(&repos,
+	     "[DEFAULT]\nsync-rcu = no\n[a]\nlocation = /a\nmasters =\naliases = c d\n[b]\nlocation = /b\n"
+	     "masters = a\n\tx\nsync-umask = 0027\nsync-hooks-only-on-change = true\n[c]\nlocation = /c\n",
+	     NULL);
+	assert_non_null(repos.list[0].masters);
+	assert_null(repos.list[0].masters[0]);
+	assert_int_equal(repos.list[0].sync_umask, -1);
+	assert_string_equal(repos.list[1].masters[0], "a");
+	assert_string_equal(repos.list[1].masters[1], "x");
+	assert_null(repos.list[1].masters[2]);
+	assert_int_equal(repos.list[1].sync_umask, 027);
+	assert_true(repos.list[1].hooks_only_on_change);
+	assert_null(repos.list[2].masters);
+	/* a name is before an alias */
+	assert_string_equal(repos_find(&repos, "c")->location, "/c");
+	assert_string_equal(repos_find(&repos, "d")->location, "/a");
+	repos_release(&repos);
+	bad(GOOD "sync-umask = 8\n", "c:4: [gentoo] sync-umask = 8: not an octal mask from 0 to 777");
+	bad(GOOD "sync-umask = 1000\n", "c:4: [gentoo] sync-umask = 1000: not an octal mask from 0 to 777");
+}
+
+static void test_misspelt_keys(void **state)
+{
+	char *set[] = { (char *)"sync-rcu-tll-days=3", NULL };
+	struct repos repos;
+
+	(void)state;
+	good(&repos,
+	     "[DEFAULT]\nmine = 1\nauto-snyc = no\n" GOOD "sync-rcu-verfy = v\nsync-rcu-what-ever = 1\n"
+	     "sync_rcu_durability = none\nloc = 1\nsync-git-env = A=1\nsync-future = x\n",
+	     set);
+	const char *const expected[] = {
+		"c:3: [DEFAULT] auto-snyc: there is no such key: is auto-sync meant?",
+		"c:7: [gentoo] sync-rcu-verfy: there is no such key: is sync-rcu-verify meant?",
+		"c:8: [gentoo] sync-rcu-what-ever: there is no such key: is sync-rcu-max-delete meant?",
+		"c:9: [gentoo] sync_rcu_durability: there is no such key: is sync-rcu-durability meant?",
+		"--set: [gentoo] sync-rcu-tll-days: there is no such key: is sync-rcu-ttl-days meant?",
+	};
+	assert_int_equal(repos.warnings.count, sizeof(expected) / sizeof(expected[0]));
+	for (size_t i = 0; i < repos.warnings.count; i++)
+		assert_string_equal(repos.warnings.list[i], expected[i]);
+	repos_release(&repos);
+}
+
+static void portage_begin(const char *top)
+{
+	char *prefix = alloc_printf("%s/eprefix", top), *root = alloc_printf("%s/configroot", top);
+
+	if (access("/etc/rcu-repo/repos.conf", F_OK) == 0)
+		skip_test("this machine has an /etc/rcu-repo/repos.conf");
+	unsetenv("RCU_REPO_CONFIG");
+	setenv("EPREFIX", prefix, 1);
+	setenv("PORTAGE_CONFIGROOT", root, 1);
+	free(prefix);
+	free(root);
+}
+
+static void portage_end(void)
+{
+	unsetenv("EPREFIX");
+	unsetenv("PORTAGE_CONFIGROOT");
+	unsetenv("PORTAGE_REPOSITORIES");
+	unsetenv("PORTAGE_RSYNC_EXTRA_OPTS");
+}
+
+/* Which files of a directory Portage reads, and in which order: the last one to say a key wins. */
+static void test_portages_directories(void **state)
+{
+	static const struct {
+		const char *name, *key;
+	} files[] = {
+		{ "10", "sync-uri" },
+		{ "20/deeper/x.txt", "sync-uri" },
+		{ "20/.hidden/x", "sync-type" },
+		{ "20/old~/x", "sync-type" },
+		{ "CVS/x", "sync-type" },
+		{ "SCCS/x", "sync-type" },
+		{ "30.conf~", "sync-type" },
+		{ ".40.conf", "sync-type" },
+		{ "5", "sync-user" },
+	};
+	struct err err = ERR_NONE;
+	struct repos repos;
+
+	portage_begin(*state);
+	scratch_mkdir("configroot/etc/portage/repos.conf/20/deeper");
+	scratch_mkdir("configroot/etc/portage/repos.conf/20/.hidden");
+	scratch_mkdir("configroot/etc/portage/repos.conf/20/old~");
+	scratch_mkdir("configroot/etc/portage/repos.conf/CVS");
+	scratch_mkdir("configroot/etc/portage/repos.conf/SCCS");
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char *path = alloc_printf("configroot/etc/portage/repos.conf/%s", files[i].name);
+		char *text = alloc_printf("[x]\nlocation = /x\n%s = %s\n", files[i].key, files[i].name);
+
+		scratch_write(path, text);
+		free(path);
+		free(text);
+	}
+	assert_int_equal(mkfifo("configroot/etc/portage/repos.conf/60", 0600), 0);
+	assert_int_equal(symlink("..", "configroot/etc/portage/repos.conf/20/round"), 0);
+	assert_int_equal(symlink("nowhere", "configroot/etc/portage/repos.conf/70"), 0);
+	if (repos_read(&repos, NULL, NULL, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(repos.count, 1);
+	assert_string_equal(repos.list[0].sync_uri, "20/deeper/x.txt");
+	assert_string_equal(repos.list[0].sync_user, "5");
+	assert_null(repos.list[0].sync_type);
+	repos_release(&repos);
+	portage_end();
+}
+
+static void test_portages_variables(void **state)
+{
+	struct err err = ERR_NONE;
+	struct repos repos;
+
+	portage_begin(*state);
+	scratch_mkdir("configroot/etc/portage/repos.conf");
+	scratch_write("configroot/etc/portage/repos.conf/10", "[x]\nlocation = /x\n");
+	setenv("PORTAGE_REPOSITORIES",
+	       "[DEFAULT]\nmain-repo = y\n[z]\nlocation = /z\n[y]\nlocation = /y\n[a]\nlocation = /a\n"
+	       "sync-rsync-extra-opts = -6\n",
+	       1);
+	setenv("PORTAGE_RSYNC_EXTRA_OPTS", "--bwlimit=10% -4", 1);
+	if (repos_read(&repos, NULL, NULL, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(repos.source, "PORTAGE_REPOSITORIES");
+	assert_int_equal(repos.count, 3);
+	/* the main repository, then by name */
+	assert_string_equal(repos.list[0].name, "y");
+	assert_string_equal(repos.list[1].name, "a");
+	assert_string_equal(repos.list[2].name, "z");
+	assert_string_equal(repos.list[1].sync_opts[0], "-6");
+	assert_string_equal(repos.list[2].sync_opts[0], "--bwlimit=10%");
+	assert_string_equal(repos.list[2].sync_opts[1], "-4");
+	repos_release(&repos);
+	setenv("PORTAGE_REPOSITORIES", "[x]\nlocation = y\n", 1);
+	assert_int_equal(repos_read(&repos, NULL, NULL, &err), -1);
+	assert_string_equal(err.text, "PORTAGE_REPOSITORIES:2: [x] location = y: not an absolute path");
+	repos_release(&repos);
+	portage_end();
+}
+
 static void test_from_the_command_line(void **state)
 {
 	struct err err = ERR_NONE;
@@ -317,6 +500,12 @@ int main(void)
 		cmocka_unit_test(test_set_overrides_literally),
 		cmocka_unit_test(test_directory_in_order_of_names),
 		cmocka_unit_test(test_portages_files),
+		cmocka_unit_test(test_set_is_shown_as_it_was_given),
+		cmocka_unit_test(test_order_is_by_priority),
+		cmocka_unit_test(test_names_of_others),
+		cmocka_unit_test(test_misspelt_keys),
+		cmocka_unit_test(test_portages_directories),
+		cmocka_unit_test(test_portages_variables),
 		cmocka_unit_test(test_from_the_command_line),
 	};
 
