@@ -5,34 +5,73 @@
 #include "helper/alloc.h"
 #include "helper/command.h"
 #include "helper/lock.h"
+#include "helper/look.h"
 #include "helper/reclaim.h"
 #include "helper/snapshot/storage.h"
 #include "helper/text.h"
 
 struct report {
+	const struct options *options;
 	const struct repo *repo;
-	bool dry_run;
+	char *holders;         /* of the one that is forced; NULL: nobody's */
+	struct numbers pinned; /* what stays for that alone */
 };
+
+static const char *const reasons[] = {
+	[RECLAIM_LATEST] = "it is the latest",
+	[RECLAIM_KEPT] = "it is kept",
+	[RECLAIM_SPARE] = "it is a spare (sync-rcu-spare-snapshots)",
+	[RECLAIM_YOUNG] = "it is younger than sync-rcu-ttl-days",
+	[RECLAIM_PINNED] = "it is pinned (rcu-repo readers)",
+	[RECLAIM_UNKNOWN] = "whether it is pinned cannot be asked",
+	[RECLAIM_DAMAGED] = "its file in meta is damaged: it may be a kept one",
+};
+
+static void tell_gone(const struct report *report, uint64_t number)
+{
+	const bool dry = report->options->dry_run, forced = number == report->options->force;
+	char *name = text_line(report->repo->name);
+	char *holders = forced && report->holders ? text_line(report->holders) : NULL;
+
+	printf("%s: %ju %s", name, (uintmax_t)number, dry ? "would be reclaimed" : "is reclaimed");
+	if (holders)
+		printf(", though it %s pinned by %s", dry ? "is" : "was", holders);
+	putchar('\n');
+	free(name);
+	free(holders);
+}
 
 static void tell(void *context, uint64_t number, enum reclaim_why why)
 {
-	static const char *const reasons[] = {
-		[RECLAIM_LATEST] = "it is the latest",
-		[RECLAIM_KEPT] = "it is kept",
-		[RECLAIM_SPARE] = "it is a spare (sync-rcu-spare-snapshots)",
-		[RECLAIM_YOUNG] = "it is younger than sync-rcu-ttl-days",
-		[RECLAIM_PINNED] = "it is pinned (rcu-repo readers)",
-		[RECLAIM_UNKNOWN] = "whether it is pinned cannot be asked",
-	};
-	const struct report *report = context;
-	char *name = text_line(report->repo->name);
-	const uintmax_t n = number;
+	struct report *report = context;
 
-	if (why == RECLAIM_GONE)
-		printf("%s: %ju %s\n", name, n, report->dry_run ? "would be reclaimed" : "is reclaimed");
-	else if (report->dry_run || why == RECLAIM_UNKNOWN)
-		printf("%s: %ju stays: %s\n", name, n, reasons[why]);
-	free(name);
+	if (why == RECLAIM_PINNED)
+		numbers_add(&report->pinned, number);
+	if (why == RECLAIM_GONE) {
+		tell_gone(report, number);
+	} else if (report->options->dry_run || why == RECLAIM_UNKNOWN || why == RECLAIM_DAMAGED) {
+		char *name = text_line(report->repo->name);
+
+		printf("%s: %ju stays: %s\n", name, (uintmax_t)number, reasons[why]);
+		free(name);
+	}
+}
+
+/* Who will lose his files. A pin that nobody can be seen to hold is named, too. */
+static char *holders_of(struct store *store, uint64_t number)
+{
+	struct readers readers = { .list = NULL };
+	struct err ignored = ERR_NONE;
+	char *holders = NULL;
+
+	if (number == 0)
+		return NULL;
+	if (readers_find(store, &readers, &ignored) == 0)
+		holders = look_holders(&readers, number);
+	if (!holders && reclaim_pinned(store, number, &ignored) == 1)
+		holders = alloc_copy("a process that cannot be seen from here");
+	readers_release(&readers);
+	return holders;
 }
 
 /* Under the lock, but for a dry run, which writes nothing at all: it looks as `list` does. */
@@ -43,12 +82,19 @@ static int gc_store(const struct options *options, const struct repo *repo, stru
 					     .ttl_days = repo->ttl_days,
 					     .force = options->force,
 					     .dry_run = options->dry_run };
-	struct report report = { .repo = repo, .dry_run = options->dry_run };
+	struct report report = { .options = options, .repo = repo };
 	struct numbers numbers;
 	int result = command_numbers(store, &numbers, err);
 
 	numbers_release(&numbers);
-	return result == 0 ? reclaim(store, &rules, tell, &report, err) : -1;
+	if (result == 0) {
+		report.holders = holders_of(store, options->force);
+		result = reclaim(store, &rules, tell, &report, err);
+		look_warn_stuck(repo, store, &report.pinned);
+	}
+	free(report.holders);
+	numbers_release(&report.pinned);
+	return result;
 }
 
 static int gc_locked(const struct options *options, const struct repo *repo, struct store *store,

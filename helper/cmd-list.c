@@ -5,27 +5,34 @@
 
 #include "helper/alloc.h"
 #include "helper/command.h"
+#include "helper/look.h"
 #include "helper/meta.h"
-#include "helper/readers.h"
+#include "helper/progress.h"
 #include "helper/snapshot/storage.h"
 #include "helper/table.h"
 
 enum {
 	NUMBER,
+	STATE,
+	NAME,
 	PUBLISHED,
 	RETIRED,
+	AGE,
+	PINS,
 	FILES,
 	SIZE,
 	OWN,
-	PINS,
-	STATE
+	SHARED,
+	COLUMNS
 };
 
 static const struct table_column columns[] = {
-	[NUMBER] = { "NUMBER", SCOLS_JSON_NUMBER },   [PUBLISHED] = { "PUBLISHED", SCOLS_JSON_STRING },
-	[RETIRED] = { "RETIRED", SCOLS_JSON_STRING }, [FILES] = { "FILES", SCOLS_JSON_NUMBER },
+	[NUMBER] = { "NUMBER", SCOLS_JSON_NUMBER },   [STATE] = { "STATE", SCOLS_JSON_STRING },
+	[NAME] = { "NAME", SCOLS_JSON_STRING },       [PUBLISHED] = { "PUBLISHED", SCOLS_JSON_STRING },
+	[RETIRED] = { "RETIRED", SCOLS_JSON_STRING }, [AGE] = { "AGE", SCOLS_JSON_NUMBER },
+	[PINS] = { "PINS", SCOLS_JSON_NUMBER },       [FILES] = { "FILES", SCOLS_JSON_NUMBER },
 	[SIZE] = { "SIZE", SCOLS_JSON_NUMBER },       [OWN] = { "OWN", SCOLS_JSON_NUMBER },
-	[PINS] = { "PINS", SCOLS_JSON_NUMBER },       [STATE] = { "STATE", SCOLS_JSON_STRING },
+	[SHARED] = { "SHARED", SCOLS_JSON_NUMBER },
 };
 
 struct listing {
@@ -33,94 +40,85 @@ struct listing {
 	struct libscols_table *table;
 	const struct readers *readers;
 	uint64_t latest;
-	bool json;
+	bool json, measure;
 };
-
-/* "1.5G" for people, bytes for programs. */
-static char *size_text(uint64_t bytes, bool json)
-{
-	static const char units[] = "BKMGTPE";
-	double value = (double)bytes;
-	size_t unit = 0;
-
-	if (json || bytes < 1024)
-		return alloc_printf("%" PRIu64 "%s", bytes, json ? "" : "B");
-	for (; value >= 1024 && units[unit + 1]; unit++)
-		value /= 1024;
-	return alloc_printf("%.1f%c", value, units[unit]);
-}
-
-static size_t pins_of(const struct readers *readers, uint64_t number)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < readers->count; i++)
-		count += readers->list[i].number == number;
-	return count;
-}
 
 /* Works without the lock: a snapshot that is reclaimed meanwhile is left out. */
 static bool is_gone(const struct store *store, uint64_t number)
 {
-	struct numbers numbers;
-	struct err unused = ERR_NONE;
-	bool found = store_numbers(store, &numbers, NULL, NULL, &unused) != 0;
+	char name[STORE_NAME_ROOM];
 
-	for (size_t i = 0; i < numbers.count; i++)
-		found |= numbers.list[i] == number;
-	numbers_release(&numbers);
-	return !found;
+	snapshot_name(number, name);
+	return !store_has(store, name);
+}
+
+/*
+ * What cannot be measured, such as a directory that is not ours to read, is no reason not to list the snapshot. False:
+ * it is gone.
+ */
+static bool measure(const struct listing *listing, uint64_t number, struct measure *measured, bool *known)
+{
+	struct err err = ERR_NONE;
+
+	listing->store->storage->measure(listing->store, number, measured, &err);
+	*known = err.status == STATUS_DONE;
+	if (*known)
+		return true;
+	if (is_gone(listing->store, number))
+		return false;
+	progress_end();
+	warn(listing->store->path, "snapshot %" PRIu64 " cannot be measured: %s", number, err.text);
+	return true;
 }
 
 static void set_measure(const struct listing *listing, struct libscols_line *line,
-			const struct measure *measure)
+			const struct measure *measured)
 {
-	table_set(line, FILES, alloc_printf("%" PRIu64, measure->files));
-	table_set(line, SIZE, size_text(measure->bytes, listing->json));
-	table_set(line, OWN, size_text(measure->own, listing->json));
+	table_set(line, FILES, alloc_printf("%" PRIu64, measured->files));
+	table_set(line, SIZE, look_size(measured->bytes, listing->json));
+	table_set(line, OWN, look_size(measured->own, listing->json));
+	table_set(line, SHARED, look_size(measured->bytes - measured->own, listing->json));
 }
 
-/* What cannot be measured, such as a directory that is not ours to read, is no reason not to list the snapshot. */
-static int list_one(const struct listing *listing, uint64_t number, struct err *err)
+static const char *state_of(const struct listing *listing, uint64_t number, const struct meta *meta,
+			    bool damaged)
 {
-	struct err unmeasured = ERR_NONE;
-	struct libscols_line *line;
-	struct measure measure;
-	struct meta meta;
+	if (number == listing->latest)
+		return "latest";
+	return damaged ? "damaged" : meta->kept ? "kept" : "retired";
+}
 
-	if (meta_read(listing->store, number, &meta, err) != 0)
-		return -1;
-	listing->store->storage->measure(listing->store, number, &measure, &unmeasured);
-	if (unmeasured.status != STATUS_DONE && is_gone(listing->store, number))
-		return 0;
-	line = table_line(listing->table);
-	if (unmeasured.status == STATUS_DONE)
-		set_measure(listing, line, &measure);
-	else
-		warn(listing->store->path, "snapshot %" PRIu64 " cannot be measured: %s", number,
-		     unmeasured.text);
+static void list_one(const struct listing *listing, uint64_t number)
+{
+	struct err damaged = ERR_NONE;
+	struct measure measured;
+	struct meta meta;
+	bool known = false;
+
+	if (meta_read(listing->store, number, &meta, &damaged) != 0) {
+		meta = (struct meta){ .published = 0 };
+		err_print(&damaged);
+	}
+	if (listing->measure && !measure(listing, number, &measured, &known))
+		return;
+	struct libscols_line *line = table_line(listing->table);
 	table_set(line, NUMBER, alloc_printf("%" PRIu64, number));
+	table_set(line, STATE, alloc_copy(state_of(listing, number, &meta, damaged.status != STATUS_DONE)));
+	if (meta.kept && meta.name[0])
+		table_set_foreign(line, NAME, meta.name, listing->json);
 	table_set(line, PUBLISHED, command_time(meta.published, listing->json));
 	table_set(line, RETIRED, command_time(meta.retired, listing->json));
-	table_set(line, PINS, alloc_printf("%zu", pins_of(listing->readers, number)));
-	table_set(line, STATE,
-		  alloc_copy(number == listing->latest ? "latest"
-			     : meta.kept               ? "kept"
-						       : "retired"));
-	return 0;
-}
-
-static int list_all(struct listing *listing, const struct numbers *numbers, struct err *err)
-{
-	for (size_t i = 0; i < numbers->count; i++)
-		if (list_one(listing, numbers->list[i], err) != 0)
-			return -1;
-	return 0;
+	table_set(line, AGE, look_age(meta.published, listing->json));
+	table_set(line, PINS, alloc_printf("%zu", look_count(listing->readers, number)));
+	if (known)
+		set_measure(listing, line, &measured);
 }
 
 static int list_store(const struct options *options, const struct store *store, struct err *err)
 {
-	struct listing listing = { .store = store, .json = options->json };
+	/* For programs there is one form: what was not measured is null. */
+	const size_t shown = options->json || options->measure ? COLUMNS : FILES;
+	struct listing listing = { .store = store, .json = options->json, .measure = options->measure };
 	struct readers readers = { .list = NULL };
 	struct numbers numbers = { .list = NULL };
 	int result = -1;
@@ -128,10 +126,15 @@ static int list_store(const struct options *options, const struct store *store, 
 	if (store_latest(store, &listing.latest, err) == 0 && command_numbers(store, &numbers, err) == 0 &&
 	    readers_find(store, &readers, err) == 0) {
 		listing.readers = &readers;
-		listing.table = table_new("snapshots", columns, sizeof(columns) / sizeof(columns[0]),
-					  options->json);
-		result = list_all(&listing, &numbers, err);
+		listing.table = table_new("snapshots", columns, shown, options->json);
+		for (size_t i = 0; i < numbers.count; i++) {
+			if (options->measure)
+				progress_step("measuring snapshot %ju", (uintmax_t)numbers.list[i]);
+			list_one(&listing, numbers.list[i]);
+		}
+		progress_end();
 		table_print(listing.table);
+		result = 0;
 	}
 	readers_release(&readers);
 	numbers_release(&numbers);

@@ -1,49 +1,53 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdlib.h>
 
 #include "helper/alloc.h"
 #include "helper/command.h"
-#include "helper/readers.h"
+#include "helper/look.h"
 #include "helper/table.h"
 
 enum {
 	REPO,
 	SNAPSHOT,
 	PID,
+	NSPID,
 	USER,
 	SINCE,
+	VIA,
 	COMMAND
 };
 
 static const struct table_column columns[] = {
-	[REPO] = { "REPO", SCOLS_JSON_STRING },   [SNAPSHOT] = { "SNAPSHOT", SCOLS_JSON_NUMBER },
-	[PID] = { "PID", SCOLS_JSON_NUMBER },     [USER] = { "USER", SCOLS_JSON_STRING },
-	[SINCE] = { "SINCE", SCOLS_JSON_STRING }, [COMMAND] = { "COMMAND", SCOLS_JSON_STRING },
+	[REPO] = { "REPO", SCOLS_JSON_STRING }, [SNAPSHOT] = { "SNAPSHOT", SCOLS_JSON_NUMBER },
+	[PID] = { "PID", SCOLS_JSON_NUMBER },   [NSPID] = { "NSPID", SCOLS_JSON_NUMBER },
+	[USER] = { "USER", SCOLS_JSON_STRING }, [SINCE] = { "SINCE", SCOLS_JSON_STRING },
+	[VIA] = { "VIA", SCOLS_JSON_STRING },   [COMMAND] = { "COMMAND", SCOLS_JSON_STRING },
 };
 
 /* One table for all repositories: it is made before the first and printed after the last. */
 static struct libscols_table *table;
 
-static char *user_name(uid_t uid)
-{
-	const struct passwd *entry = getpwuid(uid);
-
-	return entry ? alloc_copy(entry->pw_name) : alloc_printf("%ju", (uintmax_t)uid);
-}
+static const char *const ways[] = {
+	[READER_MAPPED] = "mapping",
+	[READER_OPEN] = "descriptor",
+	[READER_NAMESPACE] = "namespace",
+};
 
 static void add_reader(const struct options *options, const struct repo *repo, const struct reader *reader)
 {
 	struct libscols_line *line = table_line(table);
 
-	char *user = user_name(reader->uid);
+	char *user = look_user(reader->uid);
 
 	table_set_foreign(line, REPO, repo->name, options->json);
 	table_set(line, SNAPSHOT, alloc_printf("%" PRIu64, reader->number));
 	table_set(line, PID, alloc_printf("%jd", (intmax_t)reader->pid));
+	if (reader->inner != 0)
+		table_set(line, NSPID, alloc_printf("%jd", (intmax_t)reader->inner));
 	table_set_foreign(line, USER, user, options->json);
 	table_set(line, SINCE, command_time(reader->since, options->json));
+	table_set(line, VIA, alloc_copy(ways[reader->via]));
 	table_set_foreign(line, COMMAND, reader->command, options->json);
 	free(user);
 }

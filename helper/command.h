@@ -33,6 +33,7 @@ struct options {
 	const char *name; /* keep --name NAME */
 	bool hold;        /* rollback --hold */
 	bool unhold;      /* sync --force */
+	bool measure;     /* list --measure, status --measure */
 	bool dry_run, json, verbose, help, version;
 	char **rest;    /* the operands: REPO...; NULL-terminated */
 	char **words;   /* command_words(): what stands behind REPO; NULL-terminated */
@@ -97,5 +98,6 @@ int cmd_list(const struct options *options);
 int cmd_readers(const struct options *options);
 int cmd_release(const struct options *options);
 int cmd_rollback(const struct options *options);
+int cmd_status(const struct options *options);
 
 #endif

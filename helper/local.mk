@@ -59,6 +59,8 @@ helper_rcu_exec_LDADD = $(HELPER_LIBS)
 sbin_PROGRAMS += helper/rcu-repo
 helper_rcu_repo_SOURCES = \
 	helper/rcu-repo.c helper/command.c helper/command.h \
+	helper/look.c helper/look.h \
+	helper/progress.c helper/progress.h \
 	helper/session.c helper/session.h \
 	helper/table.c helper/table.h \
 	helper/cmd-abort.c \
@@ -70,6 +72,7 @@ helper_rcu_repo_SOURCES = \
 	helper/cmd-readers.c \
 	helper/cmd-release.c \
 	helper/cmd-rollback.c \
+	helper/cmd-status.c \
 	helper/cmd-sync.c \
 	helper/cmd-update.c
 helper_rcu_repo_CFLAGS = $(AM_CFLAGS) $(SMARTCOLS_CFLAGS)

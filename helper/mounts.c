@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/mounts.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "helper/alloc.h"
 
@@ -63,9 +65,8 @@ static bool entry_parse(struct mount_entry *entry, char *line)
 	return true;
 }
 
-int mounts_read(struct mounts *mounts, struct err *err)
+static int mounts_parse(struct mounts *mounts, FILE *file, struct err *err)
 {
-	FILE *file = fopen(MOUNTINFO, "re");
 	struct mount_entry entry;
 	char *line = NULL;
 	size_t room = 0;
@@ -82,6 +83,22 @@ int mounts_read(struct mounts *mounts, struct err *err)
 	free(line);
 	fclose(file);
 	return 0;
+}
+
+int mounts_read(struct mounts *mounts, struct err *err)
+{
+	return mounts_parse(mounts, fopen(MOUNTINFO, "re"), err);
+}
+
+int mounts_read_of(struct mounts *mounts, int process, struct err *err)
+{
+	int fd = openat(process, "mountinfo", O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	const int result = mounts_parse(mounts, file, err);
+
+	if (!file && fd >= 0)
+		close(fd);
+	return result;
 }
 
 void mounts_release(struct mounts *mounts)

@@ -29,6 +29,9 @@ struct mounts {
 	}
 
 int mounts_read(struct mounts *mounts, struct err *err);
+
+/* The same of the process whose directory in /proc is open; paths are in its root directory's view. */
+int mounts_read_of(struct mounts *mounts, int process, struct err *err);
 void mounts_release(struct mounts *mounts);
 
 /*

@@ -2,10 +2,12 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "helper/alloc.h"
 #include "helper/aside.h"
@@ -34,8 +36,10 @@ static const struct command commands[] = {
 	  cmd_rollback },
 	{ "keep", "REPO N [--name NAME]", "protect a snapshot from reclaim", REPO_OPTIONS " name", cmd_keep },
 	{ "release", "REPO N", "stop protecting a snapshot", REPO_OPTIONS, cmd_release },
-	{ "list", "REPO [--json]", "show the snapshots", REPO_OPTIONS " json", cmd_list },
+	{ "list", "REPO [--measure] [--json]", "show the snapshots", REPO_OPTIONS " measure json", cmd_list },
 	{ "readers", "[REPO...] [--json]", "show who pins what", REPO_OPTIONS " json", cmd_readers },
+	{ "status", "[REPO...] [--measure] [--json]", "show why each snapshot is still there",
+	  REPO_OPTIONS " measure json", cmd_status },
 };
 
 #define TAKE_TEXT(member)                                                          \
@@ -61,6 +65,7 @@ TAKE_TEXT(uri)
 TAKE_TEXT(staging)
 TAKE_TEXT(name)
 TAKE_FLAG(hold)
+TAKE_FLAG(measure)
 TAKE_FLAG(unhold)
 TAKE_FLAG(dry_run)
 TAKE_FLAG(json)
@@ -125,6 +130,7 @@ static const struct option_rule rules[] = {
 	{ "force/sync", 0, NULL, "publish though a rollback is held, and end the hold", take_unhold },
 	{ "hold", 0, NULL, "and let no sync publish before sync --force", take_hold },
 	{ "name", 0, "NAME", "give it a name, for -s of rcu-exec, rollback and release", take_name },
+	{ "measure", 0, NULL, "and count files and disk space, which reads every directory", take_measure },
 	{ "json", 0, NULL, "for programs", take_json },
 	{ "help", 'h', NULL, "show this", take_help },
 	{ "version", 'V', NULL, "show the version", take_version },
@@ -166,6 +172,20 @@ static void help_command(const struct command *command)
 	options_help(rules, GLOBAL_OPTIONS);
 }
 
+/*
+ * A standard descriptor that is closed would be given to the next file that is opened, a store say, and what is printed go
+ * there. One that fails takes its place, so that the exit status tells of it.
+ */
+static void take_standard_places(void)
+{
+	int fd;
+
+	while ((fd = open("/dev/null", O_RDONLY | O_NOCTTY)) >= 0 && fd <= STDERR_FILENO)
+		;
+	if (fd >= 0)
+		close(fd);
+}
+
 /* What was printed must have arrived: a script that reads half a list must not take it for the whole. */
 static int finish(int status)
 {
@@ -196,6 +216,8 @@ static int run_command(struct options *options, char **words, struct err *err)
 	} else if (options->help || options->version) {
 		options->version ? (void)puts(PACKAGE_STRING) : help_command(command);
 		status = STATUS_DONE;
+	} else if (namespace_leave(err) != 0) {
+		status = err_print(err);
 	} else {
 		options->rest = left.operands;
 		options->command = left.command;
@@ -214,13 +236,13 @@ int main(int argc, char **argv)
 	struct aside aside;
 	int status = STATUS_DONE;
 
+	take_standard_places();
 	/* for the width of what tables show; numbers and messages stay as they are */
 	setlocale(LC_CTYPE, "");
 	run_ignore_pipe();
 	stand_aside(&aside);
 	aside_release(&aside);
-	if (namespace_leave(&err) != 0 ||
-	    options_parse(argv + (argc > 0), rules, GLOBAL_OPTIONS, true, &options, &left, &err) != 0)
+	if (options_parse(argv + (argc > 0), rules, GLOBAL_OPTIONS, true, &options, &left, &err) != 0)
 		status = err_print(&err);
 	else if (options.version)
 		puts(PACKAGE_STRING);

@@ -16,6 +16,8 @@
 #include "helper/alloc.h"
 #include "helper/files.h"
 #include "helper/identity.h"
+#include "helper/mounts.h"
+#include "helper/namespace_cover.h"
 
 #define COMMAND_MAX 200
 #define PIN_PAGE 4096
@@ -31,7 +33,9 @@ struct search {
 	struct pin_file *pins; /* by number */
 	size_t pin_count;
 	struct readers *readers;
-	int64_t boot; /* CLOCK_REALTIME of the machine's start */
+	int64_t boot;         /* CLOCK_REALTIME of the machine's start */
+	char *root, *device;  /* of snapshots/ in its file system, as mountinfo has them; NULL: not known */
+	struct stat our_view; /* the mount namespace that we are in */
 };
 
 static int by_number(const void *a, const void *b)
@@ -78,6 +82,30 @@ static int find_pins(const struct store *store, struct search *search, struct er
 	return 0;
 }
 
+/* What mountinfo calls snapshots/: the root of the mount that it is on, and the way from there. */
+static void find_root(const struct store *store, struct search *search)
+{
+	struct err ignored = ERR_NONE;
+	struct mounts mounts;
+	struct statx st;
+
+	if (stat("/proc/self/ns/mnt", &search->our_view) != 0 ||
+	    statx(store->dir, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) != 0 ||
+	    mounts_read(&mounts, &ignored) != 0)
+		return;
+	for (size_t i = 0; i < mounts.count; i++) {
+		const struct mount_entry *entry = &mounts.list[i];
+		const size_t cut = strcmp(entry->at, "/") == 0 ? 0 : strlen(entry->at);
+
+		if (entry->id != st.stx_mnt_id || strncmp(store->path, entry->at, cut) != 0)
+			continue;
+		search->root = alloc_printf("%s%s/%s", strcmp(entry->root, "/") == 0 ? "" : entry->root,
+					    store->path + cut, STORE_SNAPSHOTS);
+		search->device = alloc_copy(entry->device);
+	}
+	mounts_release(&mounts);
+}
+
 /* One process under /proc; the numbers that it holds are collected before it is asked who it is. */
 struct process {
 	struct search *search;
@@ -85,6 +113,7 @@ struct process {
 	pid_t pid;
 	uint64_t *numbers;
 	size_t count;
+	size_t mapped, held; /* the first so many by a mapping; by a mapping or a descriptor */
 };
 
 static void process_holds(struct process *process, uint64_t number)
@@ -174,6 +203,47 @@ static bool look_at_descriptors(struct process *process)
 	return true;
 }
 
+/*
+ * In a namespace of rcu-exec: below the tmpfs that covers the store there is snapshots/, which is ours, and on it the
+ * one snapshot that it sees.
+ */
+static void look_at_cover(struct process *process, const struct mounts *mounts, const char *cover)
+{
+	const size_t length = strlen(cover);
+	bool ours = false;
+
+	for (size_t i = 0; i < mounts->count; i++) {
+		const struct mount_entry *entry = &mounts->list[i];
+		const char *below = strncmp(entry->at, cover, length) == 0 ? entry->at + length : "";
+		uint64_t number;
+
+		if (strcmp(below, "/" STORE_SNAPSHOTS) == 0)
+			ours = strcmp(entry->root, process->search->root) == 0 &&
+			       strcmp(entry->device, process->search->device) == 0;
+		else if (ours && strncmp(below, "/" STORE_SNAPSHOTS "/", sizeof(STORE_SNAPSHOTS) + 1) == 0 &&
+			 snapshot_number_parse(below + sizeof(STORE_SNAPSHOTS) + 1,
+					       strlen(below + sizeof(STORE_SNAPSHOTS) + 1), &number))
+			process_holds(process, number);
+	}
+}
+
+static void look_at_mounts(struct process *process)
+{
+	const struct search *search = process->search;
+	struct err ignored = ERR_NONE;
+	struct mounts mounts;
+	struct stat view;
+
+	if (!search->root || fstatat(process->dir, "ns/mnt", &view, 0) != 0 ||
+	    stat_same_inode(&view, &search->our_view) || mounts_read_of(&mounts, process->dir, &ignored) != 0)
+		return;
+	for (size_t i = 0; i < mounts.count; i++)
+		if (strcmp(mounts.list[i].type, "tmpfs") == 0 &&
+		    strcmp(mounts.list[i].source, COVER_SOURCE) == 0)
+			look_at_cover(process, &mounts, mounts.list[i].at);
+	mounts_release(&mounts);
+}
+
 /* The argument list with blanks, or comm where there is none. */
 static char *command_of(const struct process *process)
 {
@@ -203,30 +273,46 @@ static int64_t since_of(const struct process *process)
 	return process->search->boot + (int64_t)(ticks / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-static uid_t uid_of(const struct process *process)
+static uid_t uid_of(const char *status)
 {
-	char text[4096];
-	const char *at;
+	const char *at = strstr(status, "\nUid:");
 	unsigned uid = 0;
 
-	file_read_text(process->dir, "status", text, sizeof(text));
-	at = strstr(text, "\nUid:");
 	if (at)
 		sscanf(at, "\nUid: %u", &uid);
 	return uid;
 }
 
+/* "NSpid:\t100\t7\t1": in our namespace, and then one further in each; 0 where there is one alone. */
+static pid_t inner_of(const char *status)
+{
+	const char *at = strstr(status, "\nNSpid:"), *end = at ? strchr(at + 1, '\n') : NULL;
+	const char *first = at ? strchr(at, '\t') : NULL, *last = end;
+
+	while (last && last > at && *last != '\t')
+		last--;
+	return first && last && last > first ? (pid_t)strtol(last, NULL, 10) : 0;
+}
+
 static void report(const struct process *process)
 {
 	struct readers *readers = process->search->readers;
+	char status[4096];
 
+	file_read_text(process->dir, "status", status, sizeof(status));
 	for (size_t i = 0; i < process->count; i++) {
 		readers->list = alloc_grow(readers->list, readers->count + 1, sizeof(*readers->list));
-		readers->list[readers->count++] = (struct reader){ .pid = process->pid,
-								   .uid = uid_of(process),
-								   .command = command_of(process),
-								   .since = since_of(process),
-								   .number = process->numbers[i] };
+		readers->list[readers->count++] = (struct reader){
+			.pid = process->pid,
+			.inner = inner_of(status),
+			.via = i < process->mapped ? READER_MAPPED
+			       : i < process->held ? READER_OPEN
+						   : READER_NAMESPACE,
+			.uid = uid_of(status),
+			.command = command_of(process),
+			.since = since_of(process),
+			.number = process->numbers[i],
+		};
 	}
 }
 
@@ -237,7 +323,11 @@ static void look_at_process(struct search *search, int proc, const char *name)
 	process.dir = openat(proc, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (process.dir < 0)
 		return;
-	bool maps = look_at_maps(&process), descriptors = look_at_descriptors(&process);
+	const bool maps = look_at_maps(&process);
+	process.mapped = process.count;
+	const bool descriptors = look_at_descriptors(&process);
+	process.held = process.count;
+	look_at_mounts(&process);
 	if (process.count)
 		report(&process);
 	else if (!maps || !descriptors)
@@ -271,11 +361,14 @@ int readers_find(const struct store *store, struct readers *readers, struct err 
 		return err_errno(err, STATUS_FAILED, "/proc", "cannot be read");
 	}
 	search.boot = boot_time(dirfd(proc));
+	find_root(store, &search);
 	while (search.pin_count && (entry = readdir(proc)))
 		if (isdigit((unsigned char)entry->d_name[0]))
 			look_at_process(&search, dirfd(proc), entry->d_name);
 	closedir(proc);
 	free(search.pins);
+	free(search.root);
+	free(search.device);
 	if (readers->count)
 		qsort(readers->list, readers->count, sizeof(*readers->list), by_number_and_pid);
 	return 0;

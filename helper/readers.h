@@ -2,7 +2,8 @@
 /*
  * readers.h: who pins what, from the kernel's own state: /proc/PID/maps (a mapping of pins/N at the offset N
  * * 4096) and /proc/PID/fd (a pin on its way over an exec, or kept by a program that did not load the shim).
- * No registry, so nothing to go stale. For people; reclaim asks the lease, and this only where a lease does not
+ * No registry, so nothing to go stale. Of a process in a namespace of rcu-exec, which holds nothing itself, mountinfo tells what it
+ * sees. For people; reclaim asks the lease, and this only where a lease does not
  * see mappings (overlayfs).
  */
 #ifndef HELPER_READERS_H
@@ -15,8 +16,16 @@
 
 #include "helper/store.h"
 
+enum reader_via {
+	READER_MAPPED,    /* the pin file, as a pinned program has it */
+	READER_OPEN,      /* a descriptor of it, as over an exec, or rcu-exec's keeper */
+	READER_NAMESPACE, /* none: its view is frozen (helper/namespace.h), and a keeper holds the pin for it */
+};
+
 struct reader {
 	pid_t pid;
+	pid_t inner; /* in the pid namespace that it lives in, where that is not ours; else 0 */
+	enum reader_via via;
 	uid_t uid;
 	char *command; /* the argument list with blanks, or comm; cut at 200 bytes, else as it is: anything */
 	int64_t since; /* start of the process, CLOCK_REALTIME seconds */

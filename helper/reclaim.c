@@ -280,7 +280,7 @@ static void all_find(struct store *store, struct candidates *all, struct err *er
 		*this = (struct candidate){ .number = numbers.list[i], .why = RECLAIM_GONE };
 		/* It may be a kept one: it stays, and the others do not stay with it. */
 		if (meta_read(store, this->number, &this->meta, err) != 0)
-			this->why = RECLAIM_UNKNOWN;
+			this->why = RECLAIM_DAMAGED;
 	}
 	numbers_release(&numbers);
 }

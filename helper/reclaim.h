@@ -19,6 +19,7 @@ enum reclaim_why {
 	RECLAIM_YOUNG,
 	RECLAIM_PINNED,
 	RECLAIM_UNKNOWN, /* its pin could not be asked: not ours, or no leases on this file system */
+	RECLAIM_DAMAGED, /* its meta file cannot be read: it may be a kept one */
 };
 
 struct reclaim_rules {

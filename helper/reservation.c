@@ -101,9 +101,10 @@ static char *record_text(const struct record *record)
 	return alloc_printf("pid %jd on %s, since %s", (intmax_t)record->owner.pid, record->host, when);
 }
 
-int reservation_read(struct store *store, struct reservation *reservation, struct err *err)
+/* 1: there is a file, which holds nothing. */
+static int look(const struct store *store, struct reservation *reservation, struct record *record,
+		struct err *err)
 {
-	struct record record = { .good = false };
 	char *text;
 
 	*reservation = (struct reservation){ NULL, NULL };
@@ -111,14 +112,30 @@ int reservation_read(struct store *store, struct reservation *reservation, struc
 		return -1;
 	if (text == NULL)
 		return 0;
-	const bool holds = ini_parse_string(text, record_line, &record) == 0 && record_holds(&record) &&
-			   !record_is_left(store, &record);
+	const bool holds = ini_parse_string(text, record_line, record) == 0 && record_holds(record) &&
+			   !record_is_left(store, record);
 	free(text);
-	if (holds) {
-		reservation->staging = alloc_copy(record.staging);
-		reservation->text = record_text(&record);
-		return 0;
-	}
+	if (!holds)
+		return 1;
+	reservation->staging = alloc_copy(record->staging);
+	reservation->text = record_text(record);
+	return 0;
+}
+
+int reservation_look(const struct store *store, struct reservation *reservation, struct err *err)
+{
+	struct record record = { .good = false };
+
+	return look(store, reservation, &record, err) < 0 ? -1 : 0;
+}
+
+int reservation_read(struct store *store, struct reservation *reservation, struct err *err)
+{
+	struct record record = { .good = false };
+	const int found = look(store, reservation, &record, err);
+
+	if (found <= 0)
+		return found;
 	/*
 	 * If we die behind this, the tree is one that nobody reserved: the next store_lock() throws it away.
 	 */

@@ -6,7 +6,7 @@
  * identity of whom it is for: boot id, pid namespace, pid and start time of --owner, never a bare pid. It is
  * void when the machine was rebooted, when the owner has ended, when its tree is gone, or, without an owner,
  * a day after it was made. An owner in a pid namespace that we cannot see counts as alive for that day. All
- * functions are called under the lock.
+ * functions are called under the lock, but for reservation_look().
  */
 #ifndef HELPER_RESERVATION_H
 #define HELPER_RESERVATION_H
@@ -24,6 +24,8 @@ struct reservation {
 
 /* Reads it; one that is void is removed (its staging goes to trash) and reads as none. */
 int reservation_read(struct store *store, struct reservation *reservation, struct err *err);
+/* The same, without the lock: changes nothing. */
+int reservation_look(const struct store *store, struct reservation *reservation, struct err *err);
 void reservation_release(struct reservation *reservation);
 
 /* Writes it, durably, for the process `owner` (0: nobody, a day). The process must be there. */

@@ -14,6 +14,7 @@
 #include "helper/held.h"
 #include "helper/hooks.h"
 #include "helper/lock.h"
+#include "helper/look.h"
 #include "helper/publish.h"
 #include "helper/reclaim.h"
 #include "helper/reservation.h"
@@ -360,21 +361,30 @@ void session_keep(struct session *session)
 	staging_let_go(session);
 }
 
+/* What nothing but a pin keeps. */
+static void note_pinned(void *context, uint64_t number, enum reclaim_why why)
+{
+	if (why == RECLAIM_PINNED)
+		numbers_add(context, number);
+}
+
 void session_reclaim(struct session *session)
 {
 	const struct reclaim_rules rules = { .spares = session->repo->spares,
 					     .ttl_days = session->repo->ttl_days };
+	struct numbers numbers, pinned = { .list = NULL };
 	struct err err = ERR_NONE;
-	struct numbers numbers;
 
 	/* The tree that was exchanged out holds what exists once: it is there to be looked at, whatever the rules.
 	 * After an unsure publish the version before this one may come back: it must be there then. */
 	if (session->location == LOCATION_DIRECTORY || session->unsure)
 		return;
 	if (command_numbers(&session->store, &numbers, &err) != 0 ||
-	    reclaim(&session->store, &rules, NULL, NULL, &err) != 0)
+	    reclaim(&session->store, &rules, note_pinned, &pinned, &err) != 0)
 		warn(session->repo->name, "not all could be reclaimed: %s", err.text);
+	look_warn_stuck(session->repo, &session->store, &pinned);
 	numbers_release(&numbers);
+	numbers_release(&pinned);
 }
 
 void session_finish(struct session *session)

@@ -236,7 +236,7 @@ static bool is_snapshot(int dir, const struct dirent *entry, uint64_t *number)
 	return fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
-static void numbers_add(struct numbers *numbers, uint64_t number)
+void numbers_add(struct numbers *numbers, uint64_t number)
 {
 	/* Doubled at each power of two, so that no count has to be kept of the room. */
 	if ((numbers->count & (numbers->count - 1)) == 0)

@@ -85,6 +85,7 @@ struct numbers {
 	size_t count;
 };
 void numbers_release(struct numbers *numbers);
+void numbers_add(struct numbers *numbers, uint64_t number); /* at the end */
 
 /*
  * The snapshots that there are. Names in snapshots/ that are no numbers are left alone; each is handed to

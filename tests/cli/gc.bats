@@ -161,6 +161,46 @@ os.execve("/usr/bin/sleep", ["sleep", "1000"], {})' "$T/pid"
 	[ "$(version_of "$LOCATION")" = C ]
 }
 
+@test "--force N says whose files it takes" {
+	three_versions
+	reader "$LOCATION" -s 1
+	run -0 --separate-stderr repo gc --force 1 --dry-run
+	grep -E " 1 would be reclaimed, though it is pinned by pid $BACKGROUND \($(id -un)\) since .*: (bash|sleep)" <<<"$output"
+	[ -e "$STORE/snapshots/1" ]
+	run -0 --separate-stderr repo gc --force 1
+	grep -E " 1 is reclaimed, though it was pinned by pid $BACKGROUND " <<<"$output"
+	# and nothing of the kind where nobody had it
+	run -0 --separate-stderr repo gc --force 2
+	grep -E ' 2 is reclaimed$' <<<"$output"
+}
+
+@test "a pin that is all that has kept a snapshot for longer than the ttl is named, by gc and by sync" {
+	three_versions
+	reader "$LOCATION" -s 1
+	run -0 --separate-stderr gc_all
+	[ -z "$stderr" ]
+	sed -i "s/^retired = .*/retired = $(($(date +%s) - 2 * 86400))/" "$STORE/.rcu-repo/meta/1"
+	run -0 --separate-stderr gc_all
+	[ "${#stderr_lines[@]}" = 1 ]
+	grep -E "snapshot 1, retired 2d ago, is still pinned by pid $BACKGROUND \(.*gc --force 1" <<<"$stderr"
+	make_version "$SOURCE" D
+	run -0 --separate-stderr repo sync --quiet --type rsync --uri "$SOURCE" --set sync-rcu-ttl-days=1
+	[ "${#stderr_lines[@]}" = 1 ]
+	grep -E "snapshot 1, .* is still pinned by pid $BACKGROUND " <<<"$stderr"
+	run -0 --separate-stderr repo gc --set sync-rcu-ttl-days=3
+	[ -z "$stderr" ]
+}
+
+@test "one whose file in meta is damaged stays, for that reason" {
+	three_versions
+	echo nonsense >"$STORE/.rcu-repo/meta/1"
+	run -1 --separate-stderr gc_all
+	grep ' 1 stays: its file in meta is damaged: it may be a kept one' <<<"$output"
+	grep 'meta/1 is damaged' <<<"$stderr"
+	[ "$(numbers)" = "1 3 " ]
+	refused 1 'meta/1 is damaged' gc_all --force 1
+}
+
 @test "several repositories, and one that has no store" {
 	two_repositories
 	rcu_repo sync one

@@ -17,6 +17,7 @@ cli_tests = \
 	tests/cli/readers.bats \
 	tests/cli/release.bats \
 	tests/cli/rollback.bats \
+	tests/cli/status.bats \
 	tests/cli/sync.bats \
 	tests/cli/update.bats
 TESTS += $(cli_tests)

@@ -15,8 +15,8 @@ teardown() { lib_done; }
 	local first=$BACKGROUND
 	reader "$LOCATION"
 	run -0 --separate-stderr repo readers
-	[ "$(tr -s ' ' <<<"${lines[0]}")" = "REPO SNAPSHOT PID USER SINCE COMMAND" ]
-	grep -E "^$LOCATION +1 +$first +$(id -un) +[0-9]{4}-[0-9-]+ [0-9:]+ (sleep 1000|bash -c)" <<<"$output"
+	[ "$(tr -s ' ' <<<"${lines[0]}")" = "REPO SNAPSHOT PID NSPID USER SINCE VIA COMMAND" ]
+	grep -E "^$LOCATION +1 +$first +$(id -un) +[0-9]{4}-[0-9-]+ [0-9:]+ +(mapping|descriptor) +(sleep 1000|bash -c)" <<<"$output"
 	grep -E "^$LOCATION +2 +$BACKGROUND " <<<"$output"
 	kill -9 "$first"
 	wait_until gone "$first"
@@ -31,7 +31,10 @@ teardown() { lib_done; }
 		import json, sys, datetime
 		rows = json.load(open(sys.argv[1]))["readers"]
 		row, = [r for r in rows if r["pid"] == int(sys.argv[2])]
+		assert list(row) == ["repo", "snapshot", "pid", "nspid", "user", "since", "via", "command"], row
 		assert row["repo"] == sys.argv[3] and row["snapshot"] == 1, row
+		assert row["nspid"] is None and row["via"] in ("mapping", "descriptor"), row
+		assert type(row["pid"]) is int and type(row["user"]) is str, row
 		datetime.datetime.strptime(row["since"], "%Y-%m-%dT%H:%M:%SZ")
 		assert row["command"].startswith(("bash -c", "sleep 1000")), row
 	END
@@ -63,6 +66,32 @@ assert json.load(sys.stdin)["readers"] == []'
 	run -0 --separate-stderr unprivileged "$RCU_REPO" readers --location "$LOCATION"
 	[[ $stderr == *"may not look into: "[1-9]* ]]
 	[ "$(grep -c "$BACKGROUND" <<<"$output")" = 0 ]
+}
+
+@test "a reader in another pid namespace, and what it is called there" {
+	skip_unless_root
+	unshare --pid --fork true 2>/dev/null || skip "this machine does not let us make a pid namespace"
+	sync_version A
+	background unshare --pid --fork --kill-child "$RCU_EXEC" -l "$LOCATION" -- bash -c 'touch "$1"; sleep 1000; :' bash "$T/pinned"
+	wait_until test -e "$T/pinned"
+	repo readers --json | /usr/bin/python3 -c 'import json, sys
+rows = json.load(sys.stdin)["readers"]
+row, = (row for row in rows if row["command"].startswith("bash -c"))
+assert row["nspid"] == 1 and row["pid"] > 1, row'
+}
+
+@test "a process in a namespace of rcu-exec holds nothing, and is seen" {
+	skip_unless_root
+	unshare -m true 2>/dev/null || skip "this machine does not let us make a mount namespace"
+	sync_version A
+	sync_version B
+	background "$RCU_EXEC" --via=namespace -s 1 -l "$LOCATION" -- bash -c 'touch "$1"; sleep 1000; :' bash "$T/pinned"
+	wait_until test -e "$T/pinned"
+	repo readers --json | /usr/bin/python3 -c 'import json, sys
+rows = json.load(sys.stdin)["readers"]
+row, = (row for row in rows if row["pid"] == int(sys.argv[1]))
+assert (row["snapshot"], row["via"]) == (1, "namespace"), row
+assert any(row["via"] == "descriptor" and row["snapshot"] == 1 for row in rows), rows' "$BACKGROUND"
 }
 
 @test "names with newlines and escapes make no second line" {

@@ -105,7 +105,7 @@ none_in() {
 
 @test "only mains, and what command files are made of, print or exit" {
 	local file
-	find helper -name '*.c' | grep -vE '/(cmd-[a-z]+|command|session|aside|rcu-repo|rcu-exec|err|alloc|options|table)\.c$' |
+	find helper -name '*.c' | grep -vE '/(cmd-[a-z]+|command|session|look|progress|aside|rcu-repo|rcu-exec|err|alloc|options|table)\.c$' |
 		while read -r file; do
 			code "$file" | grep -nE '\b(printf|puts|putchar|fputs|fprintf|perror|warn|note|err_print|exit|abort) *\(' |
 				sed "s|^|$file:|"

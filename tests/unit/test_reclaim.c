@@ -189,7 +189,7 @@ static void test_kept_is_never_taken(void **state)
 	scratch_write(damaged, "is it kept?\n");
 	assert_int_equal(run(&store, &rules, &seen, &err), -1);
 	assert_int_equal(seen.why[1], RECLAIM_KEPT);
-	assert_int_equal(seen.why[2], RECLAIM_UNKNOWN); /* nobody can say; the others go all the same */
+	assert_int_equal(seen.why[2], RECLAIM_DAMAGED); /* nobody can say; the others go all the same */
 	assert_int_equal(seen.why[3], RECLAIM_GONE);
 	assert_true(there(&store, 1) && there(&store, 2) && !there(&store, 3));
 	store_close(&store);
