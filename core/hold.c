@@ -27,12 +27,14 @@ int hold_take(int store, uint64_t number)
 	char name[STORE_NAME_ROOM];
 	struct stat st;
 
+	/* R2, the look-up, and R3, the open */
 	pin_name(number, name);
 	int fd = sys_openat(store, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	int error = still_named(fd, store, name);
+	int error = still_named(fd, store, name); /* R4 */
 	if (error == 0) {
+		/* R5: of a number that was skipped there is a pin file, too */
 		snapshot_name(number, name);
 		error = sys_fstatat(store, name, &st, AT_SYMLINK_NOFOLLOW);
 	}

@@ -19,7 +19,7 @@
  * held fails with EWOULDBLOCK (O_NONBLOCK) and breaks the lease, which the reclaimer sees at its look, and it
  * renames back. An open after the lease was given back finds either the old name (reclaim gave up) or none;
  * or, where the name was looked up earlier, an inode that no longer has the name: hold_take() compares, and
- * says -EAGAIN.
+ * says -EAGAIN. tests/model/rcu.pml has this as a model; the R and C of its steps stand in hold.c and reclaim.c.
  *
  * This is the one piece of I/O that launcher and shim must do alike, hence its place in core. It uses raw
  * system calls: no errno, no allocation, no lock, no cancellation. Errors come as -errno.

@@ -16,7 +16,8 @@
 #define NUMBER_TRIES 10
 
 /*
- * The order of publish(), and what a crash (of ours or of the machine) behind each step leaves:
+ * The order of publish(), and what a crash (of ours or of the machine) behind each step leaves. (Steps 1 to 8 are P1 to
+ * P8 of tests/model/rcu.pml.)
  *
  *  1 The staged tree is on disk (settle). Leaves a staging tree that nobody reserved: store_lock() throws it
  *    away. Nothing that is named later can be empty after a power loss (P20).

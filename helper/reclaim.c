@@ -54,6 +54,11 @@
  *  - behind the unlink: a file in meta/ for a number that is never used again. sweep() unlinks it.
  * None of this has to be on disk: after a power loss nobody holds a pin, and any mixture of the old and the
  * new names is one of these cases, or a missing pin file, which store_make_pins() makes.
+ *
+ * tests/model/rcu.pml has all this as a model, whose every state spin looks at. Its steps: C1 the open and C2 the
+ * lease (lease_take), C3 the rename and C4 the look (seize), C5 latest again and C6 the move (take), C7 the unlink and
+ * C8 the end of the lease (bury; or give_back); L1 is reclaim_recover(). What is moved to be used again, rather than to
+ * trash, is moved at C6, too. What changes here changes there.
  */
 
 static void dead_name(uint64_t number, char *to)

@@ -32,6 +32,7 @@ include $(top_srcdir)/tests/unit/front.mk
 include $(top_srcdir)/tests/cli/local.mk
 include $(top_srcdir)/tests/preload/local.mk
 include $(top_srcdir)/tests/crash/local.mk
+include $(top_srcdir)/tests/model/local.mk
 include $(top_srcdir)/tests/contract/local.mk
 include $(top_srcdir)/tests/storm/local.mk
 include $(top_srcdir)/tests/fuzz/local.mk
