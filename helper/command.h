@@ -92,6 +92,7 @@ int cmd_update(const struct options *options);
 int cmd_begin(const struct options *options);
 int cmd_commit(const struct options *options);
 int cmd_abort(const struct options *options);
+int cmd_diff(const struct options *options);
 int cmd_gc(const struct options *options);
 int cmd_keep(const struct options *options);
 int cmd_list(const struct options *options);

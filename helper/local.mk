@@ -66,6 +66,7 @@ helper_rcu_repo_SOURCES = \
 	helper/cmd-abort.c \
 	helper/cmd-begin.c \
 	helper/cmd-commit.c \
+	helper/cmd-diff.c \
 	helper/cmd-gc.c \
 	helper/cmd-keep.c \
 	helper/cmd-list.c \

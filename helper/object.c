@@ -227,7 +227,7 @@ static int attrs_within(const struct object *a, const struct object *b, size_t *
 	return same;
 }
 
-static int attrs_same(const struct object *a, const struct object *b)
+int object_same_attributes(const struct object *a, const struct object *b)
 {
 	size_t of_a, of_b;
 	int same = attrs_within(a, b, &of_a);
@@ -450,15 +450,16 @@ static int same_content(const struct object *a, const struct object *b)
 	return same;
 }
 
+int object_same_content(const struct object *a, const struct object *b, const struct statx *st)
+{
+	return S_ISLNK(st->stx_mode) ? same_target(a, b) : S_ISREG(st->stx_mode) ? same_content(a, b) : 1;
+}
+
 int object_same(const struct object *a, const struct object *b, const struct statx *st)
 {
-	int same = attrs_same(a, b);
+	const int same = object_same_attributes(a, b);
 
-	if (same == 1 && S_ISLNK(st->stx_mode))
-		same = same_target(a, b);
-	else if (same == 1 && S_ISREG(st->stx_mode))
-		same = same_content(a, b);
-	return same;
+	return same == 1 ? object_same_content(a, b, st) : same;
 }
 
 int object_same_named(int a_dir, int b_dir, const char *name, const struct statx *a, const struct statx *b)

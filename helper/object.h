@@ -54,6 +54,10 @@ bool object_same_stat(const struct statx *a, const struct statx *b);
  * stat is the same. */
 int object_same(const struct object *a, const struct object *b, const struct statx *st);
 
+/* The two halves of it: of regular files and links the content or target; of all the attributes. */
+int object_same_content(const struct object *a, const struct object *b, const struct statx *st);
+int object_same_attributes(const struct object *a, const struct object *b);
+
 /* object_same() for a_dir/name and b_dir/name, which are what `a` and `b` say, and whose stat is the same. */
 int object_same_named(int a_dir, int b_dir, const char *name, const struct statx *a, const struct statx *b);
 

@@ -37,6 +37,8 @@ static const struct command commands[] = {
 	{ "keep", "REPO N [--name NAME]", "protect a snapshot from reclaim", REPO_OPTIONS " name", cmd_keep },
 	{ "release", "REPO N", "stop protecting a snapshot", REPO_OPTIONS, cmd_release },
 	{ "list", "REPO [--measure] [--json]", "show the snapshots", REPO_OPTIONS " measure json", cmd_list },
+	{ "diff", "REPO A B [--json]", "show what differs between two snapshots", REPO_OPTIONS " json",
+	  cmd_diff },
 	{ "readers", "[REPO...] [--json]", "show who pins what", REPO_OPTIONS " json", cmd_readers },
 	{ "status", "[REPO...] [--measure] [--json]", "show why each snapshot is still there",
 	  REPO_OPTIONS " measure json", cmd_status },

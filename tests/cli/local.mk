@@ -5,6 +5,7 @@ cli_tests = \
 	tests/cli/begin.bats \
 	tests/cli/commit.bats \
 	tests/cli/config.bats \
+	tests/cli/diff.bats \
 	tests/cli/gc.bats \
 	tests/cli/keep.bats \
 	tests/cli/hooks.bats \
