@@ -16,7 +16,7 @@ static char *add_number(char *to, uint64_t number, unsigned base)
 	return to;
 }
 
-static char *add_id(char *to, const struct file_id *id)
+char *file_id_format(const struct file_id *id, char *to)
 {
 	*to++ = ':';
 	to = add_number(to, id->device, 16);
@@ -34,9 +34,9 @@ size_t handover_format(const struct handover *handover, char *to)
 		if (handover->far)
 			*end++ = '+';
 		end = add_number(end, (uint64_t)handover->fd, 10);
-		end = add_id(end, &handover->pin);
-		end = add_id(end, &handover->store);
-		end = add_id(end, &handover->root);
+		end = file_id_format(&handover->pin, end);
+		end = file_id_format(&handover->store, end);
+		end = file_id_format(&handover->root, end);
 	}
 	*end = '\0';
 	return (size_t)(end - to);
@@ -65,7 +65,7 @@ static bool take_number(const char **text, unsigned base, uint64_t max, uint64_t
 	return *text != from;
 }
 
-static bool take_id(const char **text, struct file_id *id)
+bool file_id_parse(const char **text, struct file_id *id)
 {
 	for (int i = 0; i < 2; i++) {
 		if (**text != ':')
@@ -83,8 +83,8 @@ static bool take_entry(const char **text, struct handover *handover)
 
 	handover->far = **text == '+';
 	*text += handover->far;
-	if (!take_number(text, 10, FD_MAX, &fd) || !take_id(text, &handover->pin) ||
-	    !take_id(text, &handover->store) || !take_id(text, &handover->root))
+	if (!take_number(text, 10, FD_MAX, &fd) || !file_id_parse(text, &handover->pin) ||
+	    !file_id_parse(text, &handover->store) || !file_id_parse(text, &handover->root))
 		return false;
 	handover->fd = (int)fd;
 	return **text == ',' || **text == '\0';

@@ -38,6 +38,14 @@ struct handover {
 	struct file_id root;  /* STORE/snapshots/N */
 };
 
+/*
+ * One identity, as it stands in an entry: ":DEVICE:INODE". The first writes it, without a terminating zero, and returns its end; the second
+ * reads it at *text and moves behind it, or returns false.
+ */
+char *file_id_format(const struct file_id *id, char *to);
+bool file_id_parse(const char **text, struct file_id *id);
+#define FILE_ID_ROOM 34
+
 /* Room for one entry and a comma. */
 #define HANDOVER_ROOM 128
 

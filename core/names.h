@@ -32,8 +32,8 @@
 #define PIN_COUNT_MAX 32
 
 /* The environment that a pinned program carries (rcu-exec(1), ENVIRONMENT). */
-#define ENV_PINS "RCU_EXEC_PINS" /* location=snapshot-path, one a line; core/pin_text.h */
-#define ENV_FDS "RCU_EXEC_FDS"	 /* the descriptors that carry the pins over one exec; core/handover.h */
+#define ENV_PINS "RCU_EXEC_PINS"     /* location=snapshot-path, one a line; core/pin_text.h */
+#define ENV_FDS "RCU_EXEC_FDS"       /* the descriptors that carry the pins over one exec; core/handover.h */
 #define ENV_STRICT "RCU_EXEC_STRICT" /* 1 under --strict */
 #define ENV_LAUNCHER \
 	"RCU_EXEC_LAUNCHER" /* rcu-exec, if not the installed one; empty: no namespace is to be made */

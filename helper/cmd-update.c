@@ -3,10 +3,12 @@
 
 #include "helper/alloc.h"
 #include "helper/command.h"
+#include "helper/guard.h"
 #include "helper/run.h"
 #include "helper/session.h"
 
-static int run_in_staging(const struct options *options, const struct session *session, struct err *err)
+static int run_in_staging(const struct options *options, const struct session *session,
+			  const struct guard *guard, struct err *err)
 {
 	char *staging = alloc_printf("RCU_REPO_STAGING=%s", session->staging.path);
 	char *location = alloc_printf("RCU_REPO_LOCATION=%s", session->repo->location);
@@ -14,6 +16,7 @@ static int run_in_staging(const struct options *options, const struct session *s
 	const struct run command = { .argv = (const char *const *)options->command,
 				     .cwd = session->staging.path,
 				     .env = env,
+				     .guard = guard,
 				     .subject = options->command[0] };
 	int result = run(&command, err);
 
@@ -22,13 +25,35 @@ static int run_in_staging(const struct options *options, const struct session *s
 	return result;
 }
 
+/* COMMAND is anybody's: on a tree that shares its files with the snapshots only where it can be held. */
+static int fill(const struct options *options, struct session *session, struct changes *changes,
+		struct err *err)
+{
+	const enum guard_way way = guard_choose(&session->store, options->command[0], GUARD_FOREIGN);
+	struct guard guard = GUARD_OFF;
+	int result = session_stage(session, way == GUARD_NONE ? STAGE_COPY : STAGE_BRANCH, err);
+
+	if (result == 0)
+		result = guard_start(&guard, &session->staging, way, err);
+	if (result == 0)
+		result = run_in_staging(options, session, &guard, err);
+	if (result == 0)
+		result = guard_finish(&guard, changes, err);
+	guard_release(&guard);
+	return result;
+}
+
 static int update_locked(const struct options *options, struct session *session, struct err *err)
 {
+	struct changes changes = CHANGES_NONE;
 	uint64_t number;
 	bool changed;
+	int result = fill(options, session, &changes, err);
 
-	if (session_stage(session, STAGE_COPY, err) != 0 || run_in_staging(options, session, err) != 0 ||
-	    session_publish(session, OCCUPANTS_ANY, &number, &changed, err) != 0)
+	if (result == 0)
+		result = session_publish(session, OCCUPANTS_ANY, &number, &changed, err);
+	changes_release(&changes);
+	if (result != 0)
 		return -1;
 	session_tell(session, number, changed);
 	session_reclaim(session);

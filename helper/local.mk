@@ -11,6 +11,7 @@ helper_libhelper_a_SOURCES = \
 	helper/err.c helper/err.h \
 	helper/files.c helper/files.h \
 	helper/held.c helper/held.h \
+	helper/guard.c helper/guard.h \
 	helper/hooks.c helper/hooks.h \
 	helper/identity.c helper/identity.h \
 	helper/keeper.c helper/keeper.h \
@@ -46,6 +47,7 @@ helper_libhelper_a_SOURCES = \
 	helper/user.c helper/user.h \
 	helper/walk.c helper/walk.h \
 	helper/words.c helper/words.h
+helper_libhelper_a_CPPFLAGS = $(AM_CPPFLAGS) -DGUARD_LIBRARY_PATH='"$(pkglibdir)/librcu-guard.so"'
 helper_libhelper_a_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS) -pthread
 HELPER_LIBS = helper/libhelper.a core/libcore.a $(INIH_LIBS) -lpthread
 

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "helper/guard.h"
+
 /* How long one that was told to end may take for it, in seconds. */
 #define GRACE 5
 
@@ -99,6 +101,9 @@ child_start(const struct run *run, const struct signals *signals, pid_t parent, 
 		child_fail(report, "descriptors cannot be closed", run->argv[0]);
 	if (run->cwd && chdir(run->cwd) != 0)
 		child_fail(report, "cannot enter its directory", run->cwd);
+	const char *step = run->guard ? guard_enter(run->guard) : NULL;
+	if (step)
+		child_fail(report, step, run->argv[0]);
 	for (const char *const *entry = run->env; entry && *entry; entry++)
 		if (putenv((char *)*entry) != 0)
 			child_fail(report, "environment", *entry);

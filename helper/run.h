@@ -10,16 +10,19 @@
 #include "helper/err.h"
 #include "helper/user.h"
 
+struct guard;
+
 struct run {
 	const char *const *argv; /* argv[0] is looked up in PATH */
 	const char *cwd;         /* NULL: ours */
 	const char *const
 		*env; /* NULL-terminated "NAME=value" to add or replace, "NAME" to remove; or NULL */
 	int in, out;  /* its stdin and stdout; 0: ours, and our stderr (stdout is for results) */
-	const struct user *user; /* as whom, with which umask; NULL: as we are */
-	mode_t umask;            /* 0: ours, or the user's */
-	unsigned timeout;        /* seconds; 0: none */
-	const char *subject;     /* for the message: "rsync" */
+	const struct user *user;   /* as whom, with which umask; NULL: as we are */
+	mode_t umask;              /* 0: ours, or the user's */
+	unsigned timeout;          /* seconds; 0: none */
+	const struct guard *guard; /* what it writes does not reach a snapshot; NULL: it is not held */
+	const char *subject;       /* for the message: "rsync" */
 	/* What an exit status means, or NULL where the number must do; NULL: nothing is known. */
 	const char *(*explain)(int status);
 };

@@ -50,7 +50,7 @@ EXTRA_preload_librcu_exec_la_DEPENDENCIES = preload/librcu-exec.map
 
 preload/librcu-exec.map: preload/calls.def build-aux/calls-map.awk
 	$(AM_V_GEN)$(MKDIR_P) preload && \
-	$(AWK) -f $(top_srcdir)/build-aux/calls-map.awk $(top_srcdir)/preload/calls.def >$@.new && mv $@.new $@
+	$(AWK) -v own=librcu_exec_stand_aside -f $(top_srcdir)/build-aux/calls-map.awk $(top_srcdir)/preload/calls.def >$@.new && mv $@.new $@
 CLEANFILES += preload/librcu-exec.map
 EXTRA_DIST += build-aux/calls-map.awk
 
@@ -69,7 +69,7 @@ preload/m32/librcu-exec.so: $(SHIM_SOURCES) preload/mem.c $(CORE_SOURCES) preloa
 		$(CFLAGS) $(preload_librcu_exec_la_CFLAGS) $(M32_LINK) -o $@.new $$sources -lgcc && mv $@.new $@
 preload/m32/librcu-exec.map: preload/calls-i386.def build-aux/calls-map.awk
 	$(AM_V_GEN)$(MKDIR_P) preload/m32 && \
-	$(AWK) -f $(top_srcdir)/build-aux/calls-map.awk $(top_srcdir)/preload/calls-i386.def >$@.new && mv $@.new $@
+	$(AWK) -v own=librcu_exec_stand_aside -f $(top_srcdir)/build-aux/calls-map.awk $(top_srcdir)/preload/calls-i386.def >$@.new && mv $@.new $@
 CLEANFILES += preload/m32/librcu-exec.map preload/m32/librcu-exec.so
 endif
 

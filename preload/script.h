@@ -21,8 +21,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* As the kernel: a script's interpreter may be a script, so deep (exec_binprm() in fs/exec.c). */
-#define SCRIPTS_MAX 5
+#include "core/loads.h"
+
+#define SCRIPTS_MAX LOADS_SCRIPTS_MAX
 
 /* What the kernel reads of a file: BINPRM_BUF_SIZE, Linux 5.1. */
 #define SCRIPT_ROOM 256

@@ -11,7 +11,8 @@
 #         [ "$(version_of "$LOCATION")" = A ] # fails where two versions are mixed
 #     }
 #
-# From the environment (tests/local.mk): RCU_BUILD and RCU_SRC, the build and the source directory; RCU_EXEC_SHIM.
+# From the environment (tests/local.mk): RCU_BUILD and RCU_SRC, the build and the source directory; RCU_EXEC_SHIM;
+# RCU_REPO_GUARD_LIBRARY.
 # After lib_init: $T, a directory of this test alone, readable by all; $SOURCE, $STORE and $LOCATION in it, none
 # of which exist yet.
 #
@@ -19,6 +20,7 @@
 # sleeps for a time in the hope that something will have happened: wait_until asks.
 
 RCU_REPO=$RCU_BUILD/helper/rcu-repo
+export RCU_REPO_GUARD_LIBRARY=${RCU_REPO_GUARD_LIBRARY-$RCU_BUILD/guard/.libs/librcu-guard.so}
 RCU_EXEC=$RCU_BUILD/helper/rcu-exec
 
 lib_init() {
@@ -158,10 +160,11 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 for_everybody() {
 	skip_unless_root
 	mkdir -p "$T/public"
-	cp "$RCU_REPO" "$RCU_EXEC" "$RCU_EXEC_SHIM" "$@" "$T/public"
+	cp "$RCU_REPO" "$RCU_EXEC" "$RCU_EXEC_SHIM" "$RCU_REPO_GUARD_LIBRARY" "$@" "$T/public"
 	RCU_REPO=$T/public/rcu-repo
 	RCU_EXEC=$T/public/rcu-exec
 	export RCU_EXEC_SHIM=$T/public/librcu-exec.so
+	export RCU_REPO_GUARD_LIBRARY=$T/public/librcu-guard.so
 }
 
 # As a user with no privileges at all, after for_everybody: unprivileged COMMAND [ARG...]

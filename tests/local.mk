@@ -13,6 +13,7 @@ AM_TESTS_ENVIRONMENT = \
 	RCU_BUILD='$(abs_top_builddir)'; export RCU_BUILD; \
 	RCU_SRC='$(abs_top_srcdir)'; export RCU_SRC; \
 	RCU_EXEC_SHIM='$(abs_top_builddir)/preload/.libs/librcu-exec.so'; export RCU_EXEC_SHIM; \
+	RCU_REPO_GUARD_LIBRARY='$(abs_top_builddir)/guard/.libs/librcu-guard.so'; export RCU_REPO_GUARD_LIBRARY; \
 	ASAN_OPTIONS=verify_asan_link_order=0:$$ASAN_OPTIONS; export ASAN_OPTIONS;
 
 TESTS += tests/harness.bats

@@ -7,6 +7,7 @@ cli_tests = \
 	tests/cli/config.bats \
 	tests/cli/diff.bats \
 	tests/cli/gc.bats \
+	tests/cli/guard.bats \
 	tests/cli/keep.bats \
 	tests/cli/hooks.bats \
 	tests/cli/kinds.bats \

@@ -110,7 +110,7 @@ teardown() { lib_done; }
 	rcu_exec -l "$LOCATION" -- "$RCU_REPO" update --location "$LOCATION" --store "$STORE" -- \
 		sh -c 'env >"$1"; echo x >x' sh "$T/env"
 	[ -e "$LOCATION/x" ]
-	[ "$(grep -cE '^(LD_PRELOAD|RCU_EXEC_(PINS|FDS))=' "$T/env")" = 0 ]
+	[ "$(grep -cE '^(LD_PRELOAD=.*librcu-exec|RCU_EXEC_(PINS|FDS)=)' "$T/env")" = 0 ]
 }
 
 @test "descriptors that are closed are closed for nobody's files" {

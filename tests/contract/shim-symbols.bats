@@ -11,7 +11,8 @@ setup() {
 teardown() { lib_done; }
 
 # symbol@@version of each row, sorted
-rows() { awk -F '[(,] *' '/^CALL\(/ { print $4 $5 $6 }' "$RCU_SRC/preload/calls.def" | sort; }
+rows() { rows_of preload/calls.def; }
+rows_of() { awk -F '[(,] *' '/^CALL\(/ { print $4 $5 $6 }' "$RCU_SRC/$1" | sort; }
 
 # the symbols of the rows of excused.def that begin with KIND: listed EXCUSED|MISSING
 listed() {
@@ -33,6 +34,19 @@ defined() { nm -D --defined-only "$1" | awk '$2 != "A" { print $3 }' | sort; }
 	defined "$RCU_EXEC_SHIM" >"$T/got"
 	diff "$T/want" "$T/got"
 	[ "$(wc -l <"$T/want")" -gt 100 ]
+}
+
+@test "the guard exports its own calls.def, a part of the shim's, and needs no library" {
+	local guard=$RCU_REPO_GUARD_LIBRARY
+	rows_of guard/calls.def >"$T/want"
+	defined "$guard" >"$T/got"
+	diff "$T/want" "$T/got"
+	[ "$(wc -l <"$T/want")" -gt 70 ]
+	rows | comm -23 "$T/want" - >"$T/odd"
+	[ ! -s "$T/odd" ]
+	[ -z "$(readelf -d "$guard" | grep NEEDED)" ]
+	[ "$(nm -D --undefined-only "$guard" | awk '$1 == "U" { sub(/@.*/, "", $2); print $2 }' | paste -sd ' ')" = \
+		"__errno_location environ" ]
 }
 
 @test "every row of calls.def is in this libc, with that version, and the default where the row says so" {

@@ -13,7 +13,7 @@ teardown() { lib_done; }
 
 # What we wrote ourselves: not what autoreconf made, nor a build inside the source tree
 sources() {
-	find core preload helper man tests bench .ci -type f ! -name '*.o' ! -name '*.lo' ! -name '*.a' ! -name '*.la' \
+	find core preload guard helper man tests bench .ci -type f ! -name '*.o' ! -name '*.lo' ! -name '*.a' ! -name '*.la' \
 		! -path '*/.libs/*' ! -path '*/.deps/*' ! -name '.dirstamp' ! -name '*.log' ! -name '*.trs' |
 		while read -r file; do
 			# what was compiled beside its source
@@ -24,7 +24,7 @@ sources() {
 	find . -maxdepth 1 -name .gitignore -o -maxdepth 1 -name .clang-format
 }
 
-c_sources() { find core preload helper -name '*.[ch]'; }
+c_sources() { find core preload guard helper -name '*.[ch]'; }
 
 # without comments, strings and characters: what is said about strcpy is no call of it
 code() {
@@ -84,21 +84,22 @@ none_in() {
 	c_sources | while read -r file; do
 		code "$file" | grep -nE '\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|tmpnam|mktemp|alloca|system) *\(' |
 			sed "s|^|$file:|"
-	done | grep -v '^preload/[a-z_]*\.c:.*next()->' >"$ODD" || :
+	done | grep -vE '^preload/[a-z_]*\.c:.*next\(\)->|^guard/[a-z_]*\.c:.*NEXT\(' >"$ODD" || :
 	none_in "banned functions"
 }
 
-@test "core includes nothing that does I/O, but for sys.h and hold" {
-	grep -nE '^#include' core/*.[ch] | grep -vE '^core/(sys\.h|hold\.[ch]):' |
+@test "core includes nothing that does I/O, but for sys.h, hold and loads" {
+	grep -nE '^#include' core/*.[ch] | grep -vE '^core/(sys\.h|(hold|loads)\.[ch]):' |
 		grep -vE '<(std(bool|def|int)|string|errno|limits|elf)\.h>|"core/[a-z_]+\.h"' >"$ODD" || :
 	none_in "includes of core"
-	grep -nE '^#include "core/(sys|hold)\.h"' core/*.[ch] | grep -vE '^core/hold\.c:' >"$ODD" || :
-	none_in "users of sys.h and hold.h in core"
+	grep -nE '^#include "core/(sys|hold|loads)\.h"' core/*.[ch] | grep -vE '^core/(hold|loads)\.c:' >"$ODD" || :
+	none_in "users of sys.h, hold.h and loads.h in core"
 }
 
-@test "preload includes core and itself, helper core and itself, core itself" {
+@test "preload and helper include core and themselves, guard the lookup too, core itself" {
 	grep -nE '^#include "' core/*.[ch] | grep -v '"core/' >"$ODD" || :
 	grep -nE '^#include "' preload/*.[ch] | grep -vE '"(core|preload)/' >>"$ODD" || :
+	grep -nE '^#include "' guard/*.[ch] | grep -vE '"(core|guard)/|"preload/lookup\.h"' >>"$ODD" || :
 	find helper -name '*.[ch]' -exec grep -nE '^#include "' {} + | grep -vE '"(core|helper)/|"config\.h"' >>"$ODD" || :
 	none_in "includes across the borders"
 }
@@ -117,7 +118,7 @@ none_in() {
 	skip_unless_command nm
 	local object
 	for object in "$RCU_BUILD"/helper/libhelper.a "$RCU_BUILD"/core/libcore.a "$RCU_BUILD"/helper/rcu-repo \
-		"$RCU_BUILD"/helper/rcu-exec "$RCU_BUILD"/preload/.libs/librcu-exec.so; do
+		"$RCU_BUILD"/helper/rcu-exec "$RCU_BUILD"/preload/.libs/librcu-exec.so "$RCU_BUILD"/guard/.libs/librcu-guard.so; do
 		nm --defined-only "$object" | awk 'NF == 3 { print $3 }' >"$T/symbols"
 		[ -s "$T/symbols" ]
 		grep -E '^_*(rcu|urcu|cds)_' "$T/symbols" | sed "s|^|${object##*/}: |" >>"$ODD" || :
