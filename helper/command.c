@@ -92,6 +92,24 @@ static void print_failure(const struct repo *repo, const struct err *err)
 	free(section);
 }
 
+int command_one(const struct options *options, const struct repo *repo,
+		int (*one)(const struct options *options, const struct repo *repo, struct err *err))
+{
+	struct err err = ERR_NONE;
+
+	if (one(options, repo, &err) == 0)
+		return STATUS_DONE;
+	print_failure(repo, &err);
+	return err.status;
+}
+
+int command_worse(int so_far, int status)
+{
+	if (status == STATUS_DONE || (status == STATUS_BUSY && so_far != STATUS_DONE))
+		return so_far;
+	return status == STATUS_BUSY ? STATUS_BUSY : STATUS_FAILED;
+}
+
 int command_each(const struct options *options, bool need_one,
 		 int (*one)(const struct options *options, const struct repo *repo, struct err *err))
 {
@@ -104,14 +122,9 @@ int command_each(const struct options *options, bool need_one,
 		return err_print(&err);
 	}
 	for (size_t i = 0; i < repos.count; i++) {
-		err_clear(&err);
-		if (one(options, &repos.list[i], &err) == 0)
-			continue;
-		print_failure(&repos.list[i], &err);
-		if (repos.count == 1 || (err.status == STATUS_BUSY && status == STATUS_DONE))
-			status = err.status;
-		else if (err.status != STATUS_BUSY)
-			status = STATUS_FAILED;
+		const int got = command_one(options, &repos.list[i], one);
+
+		status = repos.count == 1 ? got : command_worse(status, got);
 	}
 	repos_release(&repos);
 	return status;

@@ -34,6 +34,7 @@ struct options {
 	bool hold;        /* rollback --hold */
 	bool unhold;      /* sync --force */
 	bool measure;     /* list --measure, status --measure */
+	unsigned jobs;    /* sync --jobs N; 0: not given */
 	bool dry_run, json, verbose, help, version;
 	char **rest;    /* the operands: REPO...; NULL-terminated */
 	char **words;   /* command_words(): what stands behind REPO; NULL-terminated */
@@ -62,6 +63,13 @@ int command_repos(const struct options *options, bool need_one, struct repos *re
  */
 int command_each(const struct options *options, bool need_one,
 		 int (*one)(const struct options *options, const struct repo *repo, struct err *err));
+
+/* The two halves of it: one repository, whose failure is printed and whose status is returned ... */
+int command_one(const struct options *options, const struct repo *repo,
+		int (*one)(const struct options *options, const struct repo *repo, struct err *err));
+
+/* ... and the status of several so far (STATUS_DONE at first) with that of one more. */
+int command_worse(int so_far, int status);
 
 /*
  * command_each() for a command of one REPO and more words behind it, `least` to `most`: options->words. Where --location

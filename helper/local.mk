@@ -14,6 +14,7 @@ helper_libhelper_a_SOURCES = \
 	helper/guard.c helper/guard.h \
 	helper/hooks.c helper/hooks.h \
 	helper/identity.c helper/identity.h \
+	helper/jobs.c helper/jobs.h \
 	helper/keeper.c helper/keeper.h \
 	helper/keys.c helper/keys.h \
 	helper/loadable.c helper/loadable.h \

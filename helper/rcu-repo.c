@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +22,8 @@
 #define REPO_OPTIONS "location store"
 
 static const struct command commands[] = {
-	{ "sync", "[REPO...] [--force]", "fetch, publish what changed, and reclaim",
-	  REPO_OPTIONS " type uri force/sync", cmd_sync },
+	{ "sync", "[REPO...] [--jobs N] [--force]", "fetch, publish what changed, and reclaim",
+	  REPO_OPTIONS " type uri jobs force/sync", cmd_sync },
 	{ "update", "REPO -- COMMAND [ARG...]",
 	  "run COMMAND in a writable copy, and publish it if that exits 0", REPO_OPTIONS, cmd_update },
 	{ "begin", "REPO [--owner PID]", "lock, make a writable copy, and print its path",
@@ -116,6 +117,16 @@ static int take_force(void *target, const char *value, struct err *err)
 	return 0;
 }
 
+static int take_jobs(void *target, const char *value, struct err *err)
+{
+	uint64_t jobs;
+
+	if (!snapshot_number_parse(value, strlen(value), &jobs) || jobs > UINT_MAX)
+		return err_fail(err, STATUS_USAGE, "--jobs", "not a number of jobs: %s", value);
+	((struct options *)target)->jobs = (unsigned)jobs;
+	return 0;
+}
+
 static const struct option_rule rules[] = {
 	{ "config", 0, "PATH", "read this repos.conf, a file or a directory of *.conf", take_config },
 	{ "set", 0, "KEY=VALUE", "override a key of the configuration", take_set },
@@ -125,6 +136,7 @@ static const struct option_rule rules[] = {
 	{ "store", 0, "PATH", "with --location: its store (default: the one that it leads to)", take_store },
 	{ "type", 0, "TYPE", "with --location: sync-type", take_type },
 	{ "uri", 0, "URI", "with --location: sync-uri", take_uri },
+	{ "jobs", 0, "N", "so many repositories at a time (default: 8)", take_jobs },
 	{ "owner", 0, "PID", "hold it until this process has ended (default: a day)", take_owner },
 	{ "staging", 0, "PATH", "fail if this is not what is staged", take_staging },
 	{ "dry-run", 0, NULL, "only say what would go, and why the rest stays", take_dry_run },

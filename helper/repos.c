@@ -340,6 +340,12 @@ static void repo_clear(struct repo *repo)
 		free(repo->where[key]);
 }
 
+void repos_shrink(struct repos *repos, size_t count)
+{
+	while (repos->count > count)
+		repo_clear(&repos->list[--repos->count]);
+}
+
 void repos_release(struct repos *repos)
 {
 	for (size_t i = 0; i < repos->count; i++)

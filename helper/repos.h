@@ -84,6 +84,9 @@ struct repos_override {
 int repos_read(struct repos *repos, const char *path, const struct repos_override *override, struct err *err);
 void repos_release(struct repos *repos);
 
+/* Keeps the first `count` of them. */
+void repos_shrink(struct repos *repos, size_t count);
+
 /*
  * What Portage's rsync leaves alone at the top of a repository, NULL-terminated: no sync brings it, and none may lose it
  * (P25). For repositories that are from_portage.

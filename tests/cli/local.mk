@@ -19,6 +19,7 @@ cli_tests = \
 	tests/cli/readers.bats \
 	tests/cli/release.bats \
 	tests/cli/rollback.bats \
+	tests/cli/several.bats \
 	tests/cli/status.bats \
 	tests/cli/sync.bats \
 	tests/cli/update.bats
