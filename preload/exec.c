@@ -9,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/names.h"
 #include "core/sys.h"
+#include "preload/actions.h"
 #include "preload/exec_env.h"
 #include "preload/launch.h"
 #include "preload/script.h"
@@ -111,11 +113,49 @@ int wrap_execle(const char *path, const char *argument, ...)
 	return run(path, argv, envp);
 }
 
+/* --- by a descriptor --- */
+
+#define OPENED "/dev/fd/"
+
+/* What the kernel calls the file then, and tells the interpreter of a script (fs/exec.c). */
+static size_t opened_room(const char *path)
+{
+	return sizeof(OPENED) + SNAPSHOT_NUMBER_ROOM + 1 + strlen(path);
+}
+
+static const char *opened_text(int dir, const char *path, char *room)
+{
+	size_t used = sizeof(OPENED) - 1;
+
+	memcpy(room, OPENED, used);
+	used += snapshot_number_format((uint64_t)dir, room + used);
+	if (*path)
+		room[used++] = '/';
+	memcpy(room + used, path, strlen(path) + 1);
+	return room;
+}
+
+/* Is it a script whose interpreter the kernel must not look for (script.h)? If the exec closes the descriptor there is nothing to read. */
+static bool is_script_at(int dir, const char *text)
+{
+	struct script script;
+
+	if (!shim_active() || sys_fcntl(dir, F_GETFD, 0) != 0)
+		return false;
+	MAPPED(m);
+	MAP(m, AT_FDCWD, text, LEAF_FOLLOW);
+	return script_read(&script, m.path);
+}
+
 int wrap_fexecve(int fd, char *const argv[], char *const envp[])
 {
+	char text[sizeof(OPENED) + SNAPSHOT_NUMBER_ROOM + 1];
+
 	EXEC_ENV(e, envp);
 	if (exec_way(&e, fd, "", AT_EMPTY_PATH) == EXEC_REFUSED)
 		return fail(EPERM);
+	if (argv && envp && is_script_at(fd, opened_text(fd, "", text)))
+		return attempt(text, argv, &e);
 	return next()->fexecve(fd, argv, e.envp);
 }
 
@@ -131,6 +171,12 @@ int wrap_execveat(int dir, const char *path, char *const argv[], char *const env
 		return fail(EPERM);
 	if (way == EXEC_LAUNCHED && !(flags & AT_SYMLINK_NOFOLLOW))
 		return launch(m.path, argv, &e);
+	if (path && m.dir != AT_FDCWD && m.path[0] != '/' && !(flags & AT_SYMLINK_NOFOLLOW)) {
+		char *text = __builtin_alloca(opened_room(m.path));
+
+		if (is_script_at(m.dir, opened_text(m.dir, m.path, text)))
+			return attempt(text, argv, &e);
+	}
 	return next()->execveat(m.dir, m.path, argv, e.envp, flags);
 }
 
@@ -261,6 +307,15 @@ int wrap_execlp(const char *file, const char *argument, ...)
 
 /* --- posix_spawn --- */
 
+/* The path as it can be mapped; NULL where it cannot. */
+#define AS_CHILD(text, actions, path)                                                             \
+	const char *text = (path);                                                                \
+	do {                                                                                      \
+		size_t room_ = shim_active() ? actions_room((actions), (path)) : 0;               \
+		if (room_)                                                                        \
+			(text) = actions_text((actions), (path), __builtin_alloca(room_), room_); \
+	} while (0)
+
 typedef int spawn_call(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		       const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]);
 
@@ -285,8 +340,7 @@ static int spawn_launched(const struct spawn *s, const char *program, const stru
 }
 
 /*
- * The child looks the path up after its file actions, which may have changed its directory: what is relative
- * then is not ours to map. An action that closes our descriptors (closefrom) leaves the new program to take
+ * The child looks the path up after its file actions, which may have changed its directory (actions.h). An action that closes our descriptors (closefrom) leaves the new program to take
  * the pin by its number; until it has done so, a moment after its exec, nothing but this process holds the
  * pin.
  */
@@ -295,9 +349,10 @@ static int spawn_path(const struct spawn *s, const char *path)
 	struct script script;
 
 	MAPPED(m);
-	MAP(m, AT_FDCWD, s->actions && s->actions->__used != 0 && path[0] != '/' ? NULL : path, LEAF_FOLLOW);
-	const char *program = m.path ? m.path : path;
-	if (shim_active() && m.path && s->scripts < SCRIPTS_MAX && script_read(&script, program)) {
+	AS_CHILD(seen, s->actions, path);
+	MAP(m, AT_FDCWD, seen, LEAF_FOLLOW);
+	const char *program = m.kind == MAP_MOVED ? m.path : path;
+	if (shim_active() && m.path && s->scripts < SCRIPTS_MAX && script_read(&script, m.path)) {
 		struct spawn interpreter = *s;
 		char **longer = __builtin_alloca(script_arguments_room(s->argv));
 
@@ -307,7 +362,7 @@ static int spawn_path(const struct spawn *s, const char *path)
 		return spawn_path(&interpreter, script.interpreter);
 	}
 	EXEC_ENV(e, s->envp);
-	switch (exec_way(&e, AT_FDCWD, program, 0)) {
+	switch (exec_way(&e, AT_FDCWD, m.path, 0)) {
 	case EXEC_REFUSED:
 		return EPERM;
 	case EXEC_LAUNCHED:
@@ -390,32 +445,26 @@ int wrap_posix_spawnp_old(pid_t *pid, const char *file, const posix_spawn_file_a
 			  file);
 }
 
-/*
- * The path is used in the child, by libc: mapped now, unless it is relative to a directory that another
- * action may change. A write that is to be refused is refused now, from where we are: the action could only
- * fail otherwise.
- */
+/* A write that is to be refused is refused now, from where the child will be: the action could only fail otherwise. */
 int wrap_posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *actions, int fd, const char *path,
 					  int flags, mode_t mode)
 {
-	bool fresh = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
-
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, (flags & O_NOFOLLOW) || fresh ? LEAF_NOFOLLOW : LEAF_FOLLOW);
-	int error = refuse_open(m.dir, m.path, flags);
+	AS_CHILD(seen, actions, path);
+	MAP(m, AT_FDCWD, seen, open_leaf(seen, flags));
+	int error = seen ? refuse_open(m.dir, m.path, flags) : 0;
 	if (error)
 		return error;
-	return next()->posix_spawn_file_actions_addopen(actions, fd, path[0] == '/' ? m.path : path, flags,
-							mode);
+	return next()->posix_spawn_file_actions_addopen(actions, fd, m.kind == MAP_MOVED ? m.path : path,
+							flags, mode);
 }
 
 int wrap_posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path)
 {
-	if (path[0] != '/')
-		return next()->posix_spawn_file_actions_addchdir_np(actions, path);
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	return next()->posix_spawn_file_actions_addchdir_np(actions, m.path);
+	AS_CHILD(seen, actions, path);
+	MAP(m, AT_FDCWD, seen, LEAF_FOLLOW);
+	return next()->posix_spawn_file_actions_addchdir_np(actions, m.kind == MAP_MOVED ? m.path : path);
 }
 
 /* --- the shell --- */

@@ -26,6 +26,7 @@ SHIM_SOURCES = \
 	preload/exec.c preload/exec.h \
 	preload/exec_env.c preload/exec_env.h \
 	preload/exec_way.c \
+	preload/actions.c preload/actions.h \
 	preload/launch.c preload/launch.h \
 	preload/lookup.c preload/lookup.h \
 	preload/map.c preload/map.h \

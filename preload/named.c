@@ -104,13 +104,21 @@ void wrap_updwtmpx(const char *path, const struct utmpx *entry)
 		next()->updwtmpx(m.path, entry);
 }
 
-/* libc keeps a copy, and opens it later; for writing, if it must. What is refused later cannot be seen from here: it is refused now. */
+/*
+ * libc keeps a copy, and opens it later: for reading, and to write, in pututline(), anew. That is refused there, with what opening it would
+ * have said.
+ */
+static int table_refused; /* 0 or an errno */
+
 static int table_name(int (*call)(const char *), const char *path)
 {
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
 	int error = refuse_open(m.dir, m.path, O_RDWR);
-	return error ? fail(error) : call(m.path);
+	int result = call(m.path);
+	if (result == 0)
+		__atomic_store_n(&table_refused, error, __ATOMIC_RELAXED);
+	return result;
 }
 
 int wrap_utmpname(const char *path)
@@ -121,6 +129,26 @@ int wrap_utmpname(const char *path)
 int wrap_utmpxname(const char *path)
 {
 	return table_name(next()->utmpxname, path);
+}
+
+struct utmp *wrap_pututline(const struct utmp *entry)
+{
+	int error = __atomic_load_n(&table_refused, __ATOMIC_RELAXED);
+
+	if (error == 0)
+		return next()->pututline(entry);
+	errno = error;
+	return NULL;
+}
+
+struct utmpx *wrap_pututxline(const struct utmpx *entry)
+{
+	int error = __atomic_load_n(&table_refused, __ATOMIC_RELAXED);
+
+	if (error == 0)
+		return next()->pututxline(entry);
+	errno = error;
+	return NULL;
 }
 
 /* NULL ends accounting. */
@@ -158,7 +186,7 @@ FILE *wrap__IO_file_fopen(FILE *stream, const char *path, const char *mode, int 
 FILE *wrap__IO_file_open(FILE *stream, const char *path, int flags, int mode, int can, int is32)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, open_leaf(flags));
+	MAP(m, AT_FDCWD, path, open_leaf(path, flags));
 	int error = open_refused(&m, flags);
 	if (error == 0)
 		return next()->_IO_file_open(stream, m.path, flags, mode, can, is32);

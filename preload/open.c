@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define EXPORT_open EXPORT
+#include <string.h>
+
 #include "preload/wrap.h"
 
 /* Only then is there a fourth argument (a third of open()): reading one that was not passed is undefined. */
@@ -23,17 +25,25 @@ static bool open_writes(int flags)
 	return !(flags & O_PATH) && ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)));
 }
 
-enum map_leaf open_leaf(int flags)
+/* The kernel makes no name with a slash behind it (EISDIR), and does not look what it is. */
+static bool is_directory_made(const char *path, int flags)
+{
+	return (flags & (O_CREAT | O_PATH)) == O_CREAT && path && *path && path[strlen(path) - 1] == '/';
+}
+
+enum map_leaf open_leaf(const char *path, int flags)
 {
 	bool fresh = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
 
+	if (is_directory_made(path, flags))
+		return LEAF_NAME;
 	return (flags & O_NOFOLLOW) || fresh ? LEAF_NOFOLLOW : LEAF_FOLLOW;
 }
 
 /* With O_NOFOLLOW O_PATH would open the link itself; before a write the object is looked at anyway (refuse.h). */
-static enum map_leaf first_leaf(int flags)
+static enum map_leaf first_leaf(const char *path, int flags)
 {
-	enum map_leaf leaf = open_leaf(flags);
+	enum map_leaf leaf = open_leaf(path, flags);
 
 	return leaf == LEAF_FOLLOW && !(flags & O_PATH) && !open_writes(flags) ? LEAF_TRY : leaf;
 }
@@ -55,7 +65,7 @@ int open_refused(const struct mapped *m, int flags)
 static int open_path(int (*call)(const char *, int, ...), const char *path, int flags, mode_t mode)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, first_leaf(flags));
+	MAP(m, AT_FDCWD, path, first_leaf(path, flags));
 	if (m.unsure) {
 		int kept = errno, fd = call(m.path, flags | O_NOFOLLOW, mode);
 		if (!met_link(fd))
@@ -71,7 +81,7 @@ static int open_at(int (*call)(int, const char *, int, ...), int dir, const char
 		   mode_t mode)
 {
 	MAPPED(m);
-	MAP(m, dir, path, first_leaf(flags));
+	MAP(m, dir, path, first_leaf(path, flags));
 	if (m.unsure) {
 		int kept = errno, fd = call(m.dir, m.path, flags | O_NOFOLLOW, mode);
 		if (!met_link(fd))
@@ -123,7 +133,7 @@ int wrap_openat64(int dir, const char *path, int flags, ...)
 static int open_2(int (*call)(const char *, int), const char *path, int flags)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, first_leaf(flags));
+	MAP(m, AT_FDCWD, path, first_leaf(path, flags));
 	if (m.unsure) {
 		int kept = errno, fd = call(m.path, flags | O_NOFOLLOW);
 		if (!met_link(fd))
@@ -138,7 +148,7 @@ static int open_2(int (*call)(const char *, int), const char *path, int flags)
 static int open_at_2(int (*call)(int, const char *, int), int dir, const char *path, int flags)
 {
 	MAPPED(m);
-	MAP(m, dir, path, first_leaf(flags));
+	MAP(m, dir, path, first_leaf(path, flags));
 	if (m.unsure) {
 		int kept = errno, fd = call(m.dir, m.path, flags | O_NOFOLLOW);
 		if (!met_link(fd))

@@ -147,12 +147,12 @@ static int flags_of(const struct raw_call *c, const struct arguments *a)
 	return c->flags == NONE ? 0 : (int)a->at[c->flags];
 }
 
-static enum map_leaf leaf_of(const struct raw_call *c, int flags)
+static enum map_leaf leaf_of(const struct raw_call *c, const char *path, int flags)
 {
 	switch (c->rule) {
 	case OPEN:
 	case OPEN_HOW:
-		return open_leaf(flags);
+		return open_leaf(path, flags);
 	case MAKE:
 	case MAKE_DIRECTORY:
 	case REMOVE:
@@ -221,7 +221,7 @@ static long one_path(const struct raw_call *c, struct arguments *a)
 	const char *path = (const char *)a->at[c->path];
 
 	MAPPED(m);
-	MAP(m, c->dir == NONE ? AT_FDCWD : (int)a->at[c->dir], path, leaf_of(c, flags));
+	MAP(m, c->dir == NONE ? AT_FDCWD : (int)a->at[c->dir], path, leaf_of(c, path, flags));
 	int error = refused(c, &m, a, flags);
 	if (error)
 		return fail(error);

@@ -47,7 +47,7 @@ static FILE *stream_open(FILE *(*call)(const char *, const char *), const char *
 {
 	int flags = stream_flags(mode);
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, open_leaf(flags));
+	MAP(m, AT_FDCWD, path, open_leaf(path, flags));
 	int error = open_refused(&m, flags);
 	if (error == 0)
 		return call(m.path, mode);
@@ -76,7 +76,7 @@ static FILE *stream_reopen(FILE *(*call)(const char *, const char *, FILE *), co
 {
 	int flags = stream_flags(mode);
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, open_leaf(flags));
+	MAP(m, AT_FDCWD, path, open_leaf(path, flags));
 	int error = path ? open_refused(&m, flags) : again_refused(stream, flags);
 	if (error == 0)
 		return call(m.path, mode, stream);

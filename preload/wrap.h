@@ -159,7 +159,7 @@ size_t entry_length(const struct mapped *m);
 ssize_t entry_answer(const struct mapped *m, ssize_t result, char *to, size_t room);
 
 /* How open() with these flags takes a last link, and whether it is refused: 0 or an errno (open.c). */
-enum map_leaf open_leaf(int flags);
+enum map_leaf open_leaf(const char *path, int flags);
 int open_refused(const struct mapped *m, int flags);
 
 /* The flags of open() that a mode of fopen() stands for (stdio.c). */

@@ -487,6 +487,8 @@ static void set_mount(void)
 	X(updwtmpx, false, written(by_updwtmpx))                                                         \
 	X(utmpname, false, written(by_utmpname))                                                         \
 	X(utmpxname, false, written(by_utmpxname))                                                       \
+	X(pututline, false, written(by_utmpname))                                                        \
+	X(pututxline, false, written(by_utmpxname))                                                      \
 	X(mount, false, mounted(by_umount2))                                                             \
 	X(umount, false, mounted(by_umount))                                                             \
 	X(umount2, false, mounted(by_umount2))                                                           \

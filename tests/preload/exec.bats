@@ -101,6 +101,105 @@ seen() {
 	done
 }
 
+# calls: the lines on stdin are python, after these
+calls() {
+	cat >"$T/calls.py" <<-'END'
+		import ctypes, os, sys
+		libc = ctypes.CDLL(None, use_errno=True)
+		T, LOCATION, STORE = (os.fsencode(a) for a in sys.argv[1:4])
+		def texts(*all): return (ctypes.c_char_p * (len(all) + 1))(*all, None)
+		def child(act):
+		    ends = os.pipe()
+		    pid = os.fork()
+		    if pid == 0:
+		        os.dup2(ends[1], 1)
+		        act()
+		        os._exit(ctypes.get_errno())
+		    os.close(ends[1])
+		    said = open(ends[0], "rb", closefd=False).read().strip()
+		    os.close(ends[0])
+		    return said, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+	END
+	cat >>"$T/calls.py"
+	pinned /usr/bin/python3 "$T/calls.py" "$T" "$LOCATION" "$STORE" 2>&1
+}
+
+@test "a script that is executed by a descriptor, and whose interpreter is in the repository" {
+	for number in 1 10; do
+		printf '#!/bin/sh\necho %s "$@"; cat "$1"\n' $number >"$STORE/snapshots/$number/interpret"
+		chmod 755 "$STORE/snapshots/$number/interpret"
+	done
+	printf '#!%s\nnonsense\n' "$LOCATION/interpret" >"$T/script"
+	chmod 755 "$T/script"
+	calls <<-'END'
+		EMPTY = 0x1000
+		def run(dir, path, flags, keep=True):
+		    os.set_inheritable(dir, keep)
+		    return child(lambda: libc.execveat(dir, path, texts(b"zero", b"one"), texts(), flags))
+		whole = b"#!" + LOCATION + b"/interpret\nnonsense"
+		fd = os.open(T + b"/script", os.O_RDONLY)
+		wanted = b"1 /dev/fd/%d one\n" % fd + whole
+		assert run(fd, b"", EMPTY) == (wanted, 0), run(fd, b"", EMPTY)
+		assert child(lambda: libc.fexecve(fd, texts(b"zero", b"one"), texts())) == (wanted, 0)
+		dir = os.open(T, os.O_PATH)
+		assert run(dir, b"script", 0) == (b"1 /dev/fd/%d/script one\n" % dir + whole, 0)
+		# what the kernel says of a descriptor that the exec closes
+		assert run(fd, b"", EMPTY, False) == (b"", 2)
+	END
+}
+
+@test "posix_spawn: what is relative is so to where the actions before it have gone" {
+	mkdir -p "$T/there/deeper"
+	for number in 1 10; do
+		mkdir "$STORE/snapshots/$number/dir"
+		echo "inner $number" >"$STORE/snapshots/$number/dir/inner"
+		printf '#!/bin/sh\necho tell %s\n' $number >"$STORE/snapshots/$number/dir/tell"
+		chmod 755 "$STORE/snapshots/$number/dir/tell"
+	done
+	ln -s ../location "$T/there/in"
+	[ "$LOCATION" = "$T/location" ] || ln -s "$LOCATION" "$T/location"
+	echo plain >"$T/there/plain"
+	calls <<-'END'
+		def spawn(program, *actions, argv=(b"cat",)):
+		    room = ctypes.create_string_buffer(256)
+		    libc.posix_spawn_file_actions_init(room)
+		    for name, *arguments in actions:
+		        error = getattr(libc, "posix_spawn_file_actions_add" + name)(room, *arguments)
+		        if error: return error
+		    ends = os.pipe()
+		    libc.posix_spawn_file_actions_adddup2(room, ends[1], 1)
+		    pid = ctypes.c_int()
+		    error = libc.posix_spawn(ctypes.byref(pid), program, room, None, texts(*argv), texts())
+		    libc.posix_spawn_file_actions_destroy(room)
+		    os.close(ends[1])
+		    said = open(ends[0], "rb", closefd=False).read().strip()
+		    os.close(ends[0])
+		    if error == 0: os.waitpid(pid.value, 0)
+		    return error or said
+		def open_(path, flags=0): return ("open", 0, path, flags, 0o644)
+		def to(path): return ("chdir_np", path)
+		CAT = b"/bin/cat"
+		os.chdir(T)
+		there = os.open(T + b"/there/deeper", os.O_PATH | os.O_DIRECTORY)
+		for got in (spawn(CAT, open_(b"there/in/dir/inner")),
+		            spawn(CAT, to(b"there"), open_(b"in/dir/inner")),
+		            spawn(CAT, to(T + b"/there"), to(b"deeper"), open_(b"../in/dir/inner")),
+		            spawn(CAT, to(b"there/in"), open_(b"dir/inner")),
+		            spawn(CAT, to(b"there"), to(b"in/dir"), open_(b"inner")),
+		            spawn(CAT, ("fchdir_np", there), open_(b"../in/dir/inner")),
+		            spawn(CAT, to(b"/"), ("fchdir_np", there), to(b".."), to(b"deeper"), open_(b"../in/dir/inner")),
+		            spawn(CAT, to(b"there"), argv=(b"cat", b"in/dir/inner"))):
+		    assert got == b"inner 1", got
+		for got in (spawn(b"there/in/dir/tell", to(b".")), spawn(b"in/dir/tell", to(b"there")),
+		            spawn(b"../in/dir/tell", ("fchdir_np", there)), spawn(b"there/in/dir/tell", open_(b"/dev/null"))):
+		    assert got == b"tell 1", got
+		assert spawn(CAT, to(b"there"), open_(b"plain")) == b"plain"
+		assert spawn(CAT, to(b"there"), open_(b"in/dir/inner", os.O_RDWR)) == 30 # EROFS
+		assert spawn(CAT, to(b"nowhere"), open_(b"in/dir/inner")) == 2
+		assert spawn(b"missing", to(b"there")) == 2
+	END
+}
+
 @test "a script whose first line has no end, and one whose argument is cut" {
 	local number
 	for number in 1 10; do
