@@ -40,6 +40,8 @@ helper_libhelper_a_SOURCES = \
 	helper/store.c helper/store.h \
 	helper/swarm.c helper/swarm.h \
 	helper/text.c helper/text.h \
+	helper/transport/below.c helper/transport/below.h \
+	helper/transport/git.c helper/transport/git_run.c helper/transport/git_run.h \
 	helper/transport/rsync.c helper/transport/transport.c helper/transport/transport.h \
 	helper/tree-clone.c helper/tree-copy.c helper/tree-delete.c helper/tree-diff.c helper/tree-measure.c \
 	helper/tree-same.c helper/tree-share.c \

@@ -25,7 +25,10 @@ static const char *const key_names[] = { [REPO_SYNC_TYPE] = "sync-type",
 					 [REPO_SYNC_URI] = "sync-uri",
 					 [REPO_SYNC_OPTS] = "sync-rsync-extra-opts",
 					 [REPO_HOOKS] = "sync-rcu-hooks",
-					 [REPO_SYNC_USER] = "sync-user" };
+					 [REPO_SYNC_USER] = "sync-user",
+
+					 [REPO_GIT_OPTS] = "sync-git-clone-extra-opts",
+					 [REPO_KEY_PATH] = "sync-openpgp-key-path" };
 
 /* One section on its way to a struct repo. */
 struct reading {
@@ -335,6 +338,12 @@ static void repo_clear(struct repo *repo)
 	words_free(repo->sync_opts);
 	words_free(repo->masters);
 	words_free(repo->aliases);
+	words_free(repo->git_env);
+	words_free(repo->git_clone_env);
+	words_free(repo->git_pull_env);
+	words_free(repo->git_options);
+	free(repo->git_options_text);
+	free(repo->key_path);
 	free(repo->sync_opts_text);
 	for (int key = 0; key < REPO_KEYS; key++)
 		free(repo->where[key]);
@@ -420,6 +429,25 @@ static int check_values(const struct reading *reading)
 	return 0;
 }
 
+/* What a transport alone looks at. */
+static int read_transport(const struct reading *reading, struct repo *repo)
+{
+	return read_text(reading, "sync-rsync-extra-opts", &repo->sync_opts_text) != 0 ||
+			       read_words(reading, "sync-rsync-extra-opts", &repo->sync_opts) != 0 ||
+			       read_number(reading, "sync-depth", &repo->depth) != 0 ||
+			       read_words(reading, "sync-git-env", &repo->git_env) != 0 ||
+			       read_words(reading, "sync-git-clone-env", &repo->git_clone_env) != 0 ||
+			       read_words(reading, "sync-git-pull-env", &repo->git_pull_env) != 0 ||
+			       read_text(reading, "sync-git-clone-extra-opts", &repo->git_options_text) !=
+				       0 ||
+			       read_words(reading, "sync-git-clone-extra-opts", &repo->git_options) != 0 ||
+			       read_bool(reading, "sync-git-verify-commit-signature", &repo->verify_commit) !=
+				       0 ||
+			       read_path(reading, "sync-openpgp-key-path", &repo->key_path) != 0
+		       ? -1
+		       : 0;
+}
+
 /* Fills in `repo`, which is cleared by the caller also after a failure. */
 static int repo_read(const struct reading *reading, bool from_portage, struct repo *repo)
 {
@@ -436,6 +464,7 @@ static int repo_read(const struct reading *reading, bool from_portage, struct re
 		.timeout = 4 * 3600,
 		.hook_timeout = 3600,
 		.max_delete = 50,
+		.depth = 1,
 	};
 	if (check_values(reading) != 0 || read_path(reading, "location", &repo->location) != 0 ||
 	    read_path(reading, STORE_DIR, &repo->store) != 0 ||
@@ -443,9 +472,7 @@ static int repo_read(const struct reading *reading, bool from_portage, struct re
 	    read_text(reading, "sync-uri", &repo->sync_uri) != 0 ||
 	    read_text(reading, "sync-user", &repo->sync_user) != 0 ||
 	    read_words(reading, "sync-rcu-verify", &repo->verify) != 0 ||
-	    read_path(reading, "sync-rcu-hooks", &repo->hooks) != 0 ||
-	    read_text(reading, "sync-rsync-extra-opts", &repo->sync_opts_text) != 0 ||
-	    read_words(reading, "sync-rsync-extra-opts", &repo->sync_opts) != 0 ||
+	    read_path(reading, "sync-rcu-hooks", &repo->hooks) != 0 || read_transport(reading, repo) != 0 ||
 	    read_bool(reading, "sync-rcu", &repo->rcu) != 0 ||
 	    read_bool(reading, "auto-sync", &repo->auto_sync) != 0 ||
 	    read_bool(reading, "sync-hooks-only-on-change", &repo->hooks_only_on_change) != 0 ||
@@ -466,11 +493,12 @@ static int repo_read(const struct reading *reading, bool from_portage, struct re
 
 int repo_refuse(const struct repo *repo, enum repo_key key, const char *why, struct err *err)
 {
-	const char *const values[] = { [REPO_SYNC_TYPE] = repo->sync_type,
-				       [REPO_SYNC_URI] = repo->sync_uri,
-				       [REPO_SYNC_OPTS] = repo->sync_opts_text,
-				       [REPO_HOOKS] = repo->hooks,
-				       [REPO_SYNC_USER] = repo->sync_user };
+	const char *const values[] = {
+		[REPO_SYNC_TYPE] = repo->sync_type,       [REPO_SYNC_URI] = repo->sync_uri,
+		[REPO_SYNC_OPTS] = repo->sync_opts_text,  [REPO_HOOKS] = repo->hooks,
+		[REPO_GIT_OPTS] = repo->git_options_text, [REPO_KEY_PATH] = repo->key_path,
+		[REPO_SYNC_USER] = repo->sync_user
+	};
 
 	return err_fail(err, STATUS_USAGE, repo->where[key] ? repo->where[key] : repo->name,
 			"[%s] %s = %s: %s", repo->name, key_names[key], values[key] ? values[key] : "", why);

@@ -23,6 +23,8 @@ enum repo_key {
 	REPO_SYNC_OPTS,
 	REPO_HOOKS,
 	REPO_SYNC_USER,
+	REPO_GIT_OPTS,
+	REPO_KEY_PATH,
 	REPO_KEYS
 };
 
@@ -54,6 +56,14 @@ struct repo {
 	unsigned hook_timeout; /* sync-rcu-hook-timeout: seconds for verify and for each hook; 0: no limit */
 	unsigned max_delete;   /* sync-rcu-max-delete, in percent */
 	size_t order;          /* among the sections of the files */
+	unsigned depth;        /* sync-depth: of the history that git fetches; 0: all of it */
+	char **git_env;        /* sync-git-env, and sync-git-clone-env and -pull-env: words NAME=value */
+	char **git_clone_env;
+	char **git_pull_env;
+	char **git_options;     /* sync-git-clone-extra-opts: words */
+	char *git_options_text; /* the same as it was given; NULL if it was not */
+	bool verify_commit;     /* sync-git-verify-commit-signature */
+	char *key_path;         /* sync-openpgp-key-path: NULL if not given */
 };
 
 struct repos {

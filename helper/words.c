@@ -12,6 +12,12 @@ void words_add(struct words *words, char *word)
 	words->list[words->count] = NULL;
 }
 
+void words_add_copies(struct words *words, const char *const *more)
+{
+	for (; more && *more; more++)
+		words_add(words, alloc_copy(*more));
+}
+
 void words_release(struct words *words)
 {
 	for (size_t i = 0; i < words->count; i++)

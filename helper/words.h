@@ -16,7 +16,8 @@ struct words {
 		.list = NULL \
 	}
 
-void words_add(struct words *words, char *word); /* takes `word` */
+void words_add(struct words *words, char *word);                     /* takes `word` */
+void words_add_copies(struct words *words, const char *const *more); /* NULL-terminated, or NULL */
 void words_release(struct words *words);
 
 #endif

@@ -1,9 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/transport/transport.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-static const struct transport *const transports[] = { &transport_rsync };
+#include "helper/alloc.h"
+
+static const struct transport *const transports[] = { &transport_git, &transport_rsync };
+
+static int refuse_type(const struct repo *repo, struct err *err)
+{
+	char *known = alloc_copy("none of");
+
+	for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++) {
+		char *more = alloc_printf("%s%s %s", known, i == 0 ? "" : ",", transports[i]->type);
+
+		free(known);
+		known = more;
+	}
+	int result = repo_refuse(repo, REPO_SYNC_TYPE, known, err);
+	free(known);
+	return result;
+}
 
 const struct transport *transport_find(const struct repo *repo, struct err *err)
 {
@@ -14,6 +32,6 @@ const struct transport *transport_find(const struct repo *repo, struct err *err)
 	for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++)
 		if (strcmp(transports[i]->type, repo->sync_type) == 0)
 			return transports[i];
-	repo_refuse(repo, REPO_SYNC_TYPE, "this version knows only rsync", err);
+	refuse_type(repo, err);
 	return NULL;
 }

@@ -53,7 +53,7 @@ refused_line() {
 		[ "$(wc -l <"$T/refused.err")" = 1 ]
 	}
 	make_version "$SOURCE" A
-	refused_value sync-type git 4 'this version knows only rsync'
+	refused_value sync-type cvs 4 'none of .*rsync'
 	refused_value sync-uri ftp://h/x 5 'not an absolute path'
 	refused_value sync-uri "$T" 5 'the store is in it'
 	refused_line 'sync-rsync-extra-opts = -v --inplace' \

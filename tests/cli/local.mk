@@ -9,6 +9,7 @@ cli_tests = \
 	tests/cli/gc.bats \
 	tests/cli/guard.bats \
 	tests/cli/keep.bats \
+	tests/cli/git.bats \
 	tests/cli/hooks.bats \
 	tests/cli/kinds.bats \
 	tests/cli/list.bats \

@@ -357,7 +357,7 @@ same_tree() { [ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$1/" "$2/")"
 
 @test "no transport, another one, no source, a relative one" {
 	refused 2 'sync-type = : not set' repo sync --uri "$SOURCE"
-	refused 2 'sync-type = git: this version knows only rsync' repo sync --type git --uri "$SOURCE"
+	refused 2 'sync-type = cvs: none of .*rsync' repo sync --type cvs --uri "$SOURCE"
 	refused 2 'sync-uri = : not set' repo sync --type rsync
 	refused 2 'sync-uri = source: not an absolute path' repo sync --type rsync --uri source
 	[ ! -e "$STORE" ]

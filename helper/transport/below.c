@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "helper/transport/below.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "helper/alloc.h"
+#include "helper/files.h"
+#include "helper/tree.h"
+
+bool below_good(const char *path)
+{
+	if (path[0] == '\0')
+		return false;
+	for (const char *at = path;; at++) {
+		const size_t length = strcspn(at, "/");
+
+		if (length == 0 || (length == 1 && at[0] == '.') ||
+		    (length == 2 && strncmp(at, "..", 2) == 0))
+			return false;
+		at += length;
+		if (*at == '\0')
+			return true;
+	}
+}
+
+static int enter(int dir, const char *name, bool make)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	int next = openat(dir, name, flags);
+
+	if (next < 0 && errno == ENOENT && make && (mkdirat(dir, name, 0755) == 0 || errno == EEXIST))
+		next = openat(dir, name, flags);
+	return next;
+}
+
+int below_open(int root, const char *path, bool make, const char **name)
+{
+	int dir = fcntl(root, F_DUPFD_CLOEXEC, 0);
+	const char *slash;
+
+	while (dir >= 0 && (slash = strchr(path, '/')) != NULL) {
+		char *part = alloc_printf("%.*s", (int)(slash - path), path);
+		const int next = enter(dir, part, make), error = errno;
+
+		free(part);
+		close(dir);
+		errno = error;
+		dir = next;
+		path = slash + 1;
+	}
+	*name = path;
+	return dir;
+}
+
+/* The directories on the way to `path`, the innermost first, as long as they are empty. */
+static void delete_empty(int root, char *path)
+{
+	char *slash;
+
+	while ((slash = strrchr(path, '/')) != NULL) {
+		const char *name;
+		int dir, failed;
+
+		*slash = '\0';
+		dir = below_open(root, path, false, &name);
+		if (dir < 0)
+			continue;
+		failed = unlinkat(dir, name, AT_REMOVEDIR);
+		close(dir);
+		if (failed != 0)
+			return;
+	}
+}
+
+int below_delete(int root, const char *path, struct err *err)
+{
+	const char *name;
+	int dir = below_open(root, path, false, &name), result = 0;
+
+	if (dir < 0) {
+		if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+			return err_errno(err, STATUS_FAILED, path, "cannot be deleted");
+	} else {
+		if (unlinkat(dir, name, 0) != 0 && errno != ENOENT)
+			result = tree_delete(dir, name, err);
+		close(dir);
+	}
+	if (result == 0) {
+		char *copy = alloc_copy(path);
+
+		delete_empty(root, copy);
+		free(copy);
+	}
+	return result;
+}
+
+int below_clear(int root, struct err *err)
+{
+	DIR *stream = directory_open(root, ".");
+	const struct dirent *entry;
+	int result = 0;
+
+	if (!stream)
+		return err_errno(err, STATUS_FAILED, "the staging tree", "cannot be read");
+	while (result == 0 && (entry = directory_next(stream)) != NULL)
+		result = tree_delete(root, entry->d_name, err);
+	closedir(stream);
+	return result;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * below.h: entries of a staged tree, by paths that somebody else wrote: no path leads out of the tree, and no
+ * symbolic link in it is followed.
+ */
+#ifndef HELPER_TRANSPORT_BELOW_H
+#define HELPER_TRANSPORT_BELOW_H
+
+#include <stdbool.h>
+
+#include "helper/err.h"
+
+/* Is it a path that can be: relative, without empty components, "." and ".."? */
+bool below_good(const char *path);
+
+/*
+ * Opens the directory that the last component of a good path is in; *name is that component. With `make`, what is
+ * missing on the way is made (0755). -1 and errno.
+ */
+int below_open(int root, const char *path, bool make, const char **name);
+
+/*
+ * Deletes what has that path, whole, and then the directories on the way to it that are empty without it. Missing is
+ * fine, and so is something else in the place of a directory on the way.
+ */
+int below_delete(int root, const char *path, struct err *err);
+
+/* Deletes all that is in the tree, and leaves the tree itself. */
+int below_clear(int root, struct err *err);
+
+#endif
