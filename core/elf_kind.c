@@ -5,16 +5,13 @@
 #include <stdbool.h>
 #include <string.h>
 
+/* A program of our own word size, and one of the other that this machine has. */
 #ifdef __x86_64__
-#define OUR_CLASS ELFCLASS64
-#define OUR_MACHINE EM_X86_64
-typedef Elf64_Ehdr file_header;
-typedef Elf64_Phdr part_header;
+#define LOADS_64 ELF_LOADS
+#define LOADS_32 ELF_OTHER_SIZE
 #elif defined(__i386__)
-#define OUR_CLASS ELFCLASS32
-#define OUR_MACHINE EM_386
-typedef Elf32_Ehdr file_header;
-typedef Elf32_Phdr part_header;
+#define LOADS_64 ELF_OTHER_SIZE
+#define LOADS_32 ELF_LOADS
 #endif
 
 /* glibc's loaders are all named ld-linux*.so.N (or ld64.so.N, ld.so.1 on old machines); musl's is ld-musl-*.
@@ -29,27 +26,34 @@ static bool loader_is_musl(const char *path, size_t length)
 	return false;
 }
 
-static enum elf_kind kind_of_headers(const unsigned char *bytes, size_t length)
-{
-	file_header file;
-	part_header part;
-
-	memcpy(&file, bytes, sizeof(file));
-	if (file.e_machine != OUR_MACHINE || file.e_phentsize != sizeof(part))
-		return ELF_FOREIGN;
-	for (size_t i = 0; i < file.e_phnum; i++) {
-		if (file.e_phoff > length || length - file.e_phoff < (i + 1) * sizeof(part))
-			break;
-		memcpy(&part, bytes + file.e_phoff + i * sizeof(part), sizeof(part));
-		if (part.p_type != PT_INTERP)
-			continue;
-		if (part.p_offset < length && part.p_filesz <= length - part.p_offset &&
-		    loader_is_musl((const char *)bytes + part.p_offset, part.p_filesz))
-			return ELF_FOREIGN;
-		return ELF_LOADS;
+/* The same for both classes, whose headers differ in their sizes alone. */
+#define KIND_OF_HEADERS(bits, machine)                                                               \
+	static enum elf_kind kind_of_##bits(const unsigned char *bytes, size_t length)               \
+	{                                                                                            \
+		Elf##bits##_Ehdr file;                                                               \
+		Elf##bits##_Phdr part;                                                               \
+                                                                                                     \
+		if (length < sizeof(file))                                                           \
+			return ELF_UNKNOWN;                                                          \
+		memcpy(&file, bytes, sizeof(file));                                                  \
+		if (file.e_machine != (machine) || file.e_phentsize != sizeof(part))                 \
+			return ELF_FOREIGN;                                                          \
+		for (size_t i = 0; i < file.e_phnum; i++) {                                          \
+			if (file.e_phoff > length || length - file.e_phoff < (i + 1) * sizeof(part)) \
+				break;                                                               \
+			memcpy(&part, bytes + file.e_phoff + i * sizeof(part), sizeof(part));        \
+			if (part.p_type != PT_INTERP)                                                \
+				continue;                                                            \
+			if (part.p_offset < length && part.p_filesz <= length - part.p_offset &&     \
+			    loader_is_musl((const char *)bytes + part.p_offset, part.p_filesz))      \
+				return ELF_FOREIGN;                                                  \
+			return LOADS_##bits;                                                         \
+		}                                                                                    \
+		return ELF_STATIC;                                                                   \
 	}
-	return ELF_STATIC;
-}
+
+KIND_OF_HEADERS(64, EM_X86_64)
+KIND_OF_HEADERS(32, EM_386)
 
 enum elf_kind elf_kind(const void *bytes, size_t length)
 {
@@ -59,11 +63,11 @@ enum elf_kind elf_kind(const void *bytes, size_t length)
 		return ELF_SCRIPT;
 	if (length < EI_NIDENT || memcmp(b, ELFMAG, SELFMAG) != 0)
 		return ELF_UNKNOWN;
-	if (b[EI_CLASS] != OUR_CLASS || b[EI_DATA] != ELFDATA2LSB)
-		return ELF_FOREIGN;
-	if (length < sizeof(file_header))
-		return ELF_UNKNOWN;
-	return kind_of_headers(b, length);
+	if (b[EI_DATA] == ELFDATA2LSB && b[EI_CLASS] == ELFCLASS64)
+		return kind_of_64(b, length);
+	if (b[EI_DATA] == ELFDATA2LSB && b[EI_CLASS] == ELFCLASS32)
+		return kind_of_32(b, length);
+	return ELF_FOREIGN;
 }
 
 static bool is_blank(char c)

@@ -2,7 +2,7 @@
 /*
  * elf_kind.h: will this program load the shim? Judged from the first bytes of its file.
  *
- * ld.so loads a preload into a dynamic program of our own class, machine and libc. A static program has no
+ * ld.so loads a preload into a dynamic program of its class, machine and libc. A static program has no
  * ld.so; a program for musl's loader would not find our symbols' versions; a script stands for its
  * interpreter. Whether the file is set-id or has file capabilities, so that ld.so runs in secure mode
  * (ld.so(8)), is the caller's to ask of stat(2) and getxattr(2).
@@ -21,7 +21,8 @@
 enum elf_kind {
 	ELF_LOADS,   /* dynamic, ours: ld.so will load the shim */
 	ELF_STATIC,  /* no interpreter */
-	ELF_FOREIGN, /* another class, machine or libc (32-bit, musl, ...) */
+	ELF_OTHER_SIZE, /* dynamic, for this machine's other word size (32 bits on x86_64): ld.so loads a shim of that size */
+	ELF_FOREIGN, /* another machine or libc (musl, ...) */
 	ELF_SCRIPT,  /* #!: the interpreter decides; see elf_script_interpreter() */
 	ELF_UNKNOWN, /* not ELF, no #!: execve(2) will say ENOEXEC, and a shell may take it as a script */
 };

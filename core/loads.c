@@ -73,6 +73,8 @@ static enum loads program_loads(int dir, const char *path, int flags, char *byte
 	*length = (size_t)count;
 	const enum elf_kind kind = elf_kind(bytes, *length);
 	*script = kind == ELF_SCRIPT;
+	if (kind == ELF_OTHER_SIZE)
+		return LOADS_OTHER_SIZE;
 	return kind == ELF_STATIC || kind == ELF_FOREIGN ? LOADS_NOT : LOADS;
 }
 

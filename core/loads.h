@@ -13,6 +13,7 @@
 
 enum loads {
 	LOADS,     /* or execve(2) shall say what is wrong */
+	LOADS_OTHER_SIZE, /* of this machine's other word size: it loads what LD_PRELOAD has for that ($LIB) */
 	LOADS_NOT, /* static, for another loader or machine, not readable; of a script, its interpreter */
 	LOADS_GAINS, /* it gains privileges, so ld.so is in secure mode; nor would it in a user namespace be what it is outside */
 };

@@ -32,6 +32,21 @@ static void drop_from_preload(const char *shim)
 	free(rest);
 }
 
+/* How LD_PRELOAD names the library that was loaded from `path`: with $LIB and its like it is known by the file's name (state.c). */
+static char *entry_of(const char *path)
+{
+	const char *list = getenv("LD_PRELOAD"), *slash = strrchr(path, '/');
+	const size_t name = slash ? strlen(slash) : strlen(path);
+
+	for (size_t length; list && *list; list += length + (list[length] != '\0')) {
+		length = strcspn(list, ": ");
+		if (memchr(list, '$', length) && length > name &&
+		    strncmp(list + length - name, path + strlen(path) - name, name) == 0)
+			return alloc_printf("%.*s", (int)length, list);
+	}
+	return alloc_copy(path);
+}
+
 /* preload/state.h has the function; where the shim is not loaded there is none. */
 static char *end_redirection(void)
 {
@@ -43,7 +58,7 @@ static char *end_redirection(void)
 		return NULL;
 	memcpy(&end, &symbol, sizeof(end));
 	end();
-	return dladdr(symbol, &info) && info.dli_fname ? alloc_copy(info.dli_fname) : NULL;
+	return dladdr(symbol, &info) && info.dli_fname ? entry_of(info.dli_fname) : NULL;
 }
 
 void stand_aside(struct aside *aside)

@@ -89,6 +89,8 @@ static enum loadable judge(const char *path, unsigned depth, const char **why)
 	switch (elf_kind(head, (size_t)got)) {
 	case ELF_STATIC:
 		return say(why, LOADABLE_NOT, "is a static program, which loads no library");
+	case ELF_OTHER_SIZE:
+		return say(why, LOADABLE_OTHER_SIZE, "is a 32-bit program, for which no shim is installed");
 	case ELF_FOREIGN:
 		return say(why, LOADABLE_NOT, "is for another machine or another C library");
 	case ELF_SCRIPT:

@@ -54,11 +54,12 @@ helper_libhelper_a_CPPFLAGS = $(AM_CPPFLAGS) -DGUARD_LIBRARY_PATH='"$(pkglibdir)
 helper_libhelper_a_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS) -pthread
 HELPER_LIBS = helper/libhelper.a core/libcore.a $(INIH_LIBS) -lpthread
 
-SHIM_PATH = $(libdir)/rcu-repo/librcu-exec.so
-
 bin_PROGRAMS += helper/rcu-exec
 helper_rcu_exec_SOURCES = helper/rcu-exec.c
-helper_rcu_exec_CPPFLAGS = $(AM_CPPFLAGS) -DSHIM_PATH='"$(SHIM_PATH)"'
+helper_rcu_exec_CPPFLAGS = $(AM_CPPFLAGS) -DSHIM_DIR='"$(pkglibdir)"' -DSHIM_NAME='"librcu-exec.so"'
+if MULTILIB
+helper_rcu_exec_CPPFLAGS += -DSHIM_LIB64='"$(LIB64)"' -DSHIM_LIB32='"$(LIB32)"'
+endif
 helper_rcu_exec_LDADD = $(HELPER_LIBS)
 
 sbin_PROGRAMS += helper/rcu-repo

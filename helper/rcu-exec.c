@@ -169,10 +169,6 @@ static int print_pins(const struct pinning *pinning, struct err *err)
 	return 0;
 }
 
-/*
- * $RCU_EXEC_SHIM, or the one that is loaded here already, or the installed one: its name must be one that
- * ld.so does not split.
- */
 /* 0 or an errno: ld.so would go on without it, and say so on the stderr of each program. */
 static int check_library(const char *path)
 {
@@ -189,13 +185,30 @@ static int check_library(const char *path)
 	return elf_kind(bytes, (size_t)length) == ELF_STATIC ? 0 : ELIBBAD;
 }
 
-static int find_shim(struct launch *launch, struct err *err)
+/* The installed one; where there are two, one for each word size, by a name that is each one's for its programs (ld.so(8), $LIB). */
+static const char *installed_shim(void)
 {
-	const char *shim = getenv(ENV_SHIM);
+#ifdef SHIM_LIB32
+	if (access(SHIM_DIR "/" SHIM_LIB64 "/" SHIM_NAME, R_OK) == 0 &&
+	    access(SHIM_DIR "/" SHIM_LIB32 "/" SHIM_NAME, R_OK) == 0)
+		return SHIM_DIR "/$LIB/" SHIM_NAME;
+#endif
+	return SHIM_DIR "/" SHIM_NAME;
+}
 
-	if (!shim || !*shim)
-		shim = launch->aside.shim ? launch->aside.shim : SHIM_PATH;
-	launch->shim = shim;
+/* $RCU_EXEC_SHIM, or the one that is loaded here already, or the installed one. */
+static void choose_shim(struct launch *launch)
+{
+	launch->shim = getenv(ENV_SHIM);
+	if (!launch->shim || !*launch->shim)
+		launch->shim = launch->aside.shim ? launch->aside.shim : installed_shim();
+}
+
+/* Its name must be one that ld.so does not split. */
+static int check_shim(const struct launch *launch, struct err *err)
+{
+	const char *shim = launch->shim;
+
 	if (shim[0] != '/' || strpbrk(shim, ": \t\n"))
 		return err_fail(err, STATUS_CANNOT_PIN, shim,
 				"the shim must be an absolute path without blanks and colons");
@@ -260,7 +273,9 @@ static int choose_way(struct launch *launch, const char *file, struct err *err)
 {
 	const char *why = NULL;
 	struct err not_allowed = ERR_NONE;
-	const enum loadable loads = file ? loadable_judge(file, &why) : LOADABLE_YES;
+	enum loadable loads = file ? loadable_judge(file, &why) : LOADABLE_YES;
+	if (loads == LOADABLE_OTHER_SIZE && strchr(launch->shim, '$'))
+		loads = LOADABLE_YES;
 	const bool asked = launch->via == VIA_NAMESPACE || launch->writable;
 
 	if (loads == LOADABLE_PRIVILEGED && namespace_is_users())
@@ -438,8 +453,9 @@ static int run(struct launch *launch, struct err *err)
 		return -1;
 	if (launch->print)
 		return print_pins(&launch->pinning, err);
+	choose_shim(launch);
 	if (check_held(launch, err) != 0 || (launch->pinning.count && check_command(launch, err) != 0) ||
-	    (!launch->in_namespace && find_shim(launch, err) != 0))
+	    (!launch->in_namespace && check_shim(launch, err) != 0))
 		return -1;
 	return become_command(launch, err);
 }

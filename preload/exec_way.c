@@ -35,7 +35,9 @@ enum exec_way exec_way(const struct exec_env *e, int dir, const char *path, int 
 		return EXEC_DIRECT;
 	if (shim.strict && !is_whole(&e->pins))
 		return EXEC_REFUSED;
-	const enum loads loads = loads_preload(dir, path, flags);
+	enum loads loads = loads_preload(dir, path, flags);
+	if (loads == LOADS_OTHER_SIZE)
+		loads = shim.self && strchr(shim.self, '$') ? LOADS : LOADS_NOT;
 	if (loads == LOADS && (e->loads || !shim.strict))
 		return EXEC_DIRECT;
 	if (loads == LOADS_NOT && is_launchable(dir, path))

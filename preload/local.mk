@@ -55,9 +55,28 @@ preload/librcu-exec.map: preload/calls.def build-aux/calls-map.awk
 CLEANFILES += preload/librcu-exec.map
 EXTRA_DIST += build-aux/calls-map.awk
 
+# Nobody links to what is preloaded: no .la stays behind, which libtool would take the names of its files from to remove them.
+.PHONY: install-without-la uninstall-without-la install-m64-link uninstall-m64-link
+install-exec-hook: install-without-la
+install-data-hook: $(INSTALL_M64_LINK)
+uninstall-hook: uninstall-without-la $(UNINSTALL_M64_LINK)
+install-without-la:
+	cd '$(DESTDIR)$(pkglibdir)' && rm -f librcu-exec.la librcu-guard.la
+uninstall-without-la:
+	cd '$(DESTDIR)$(pkglibdir)' 2>/dev/null && rm -f librcu-exec.so librcu-guard.so || :
+
 # The same for 32-bit programs, by a compiler that makes both (gcc-multilib). ld.so finds the right one where LD_PRELOAD has $LIB.
 if MULTILIB
-m32dir = $(exec_prefix)/$(LIB32)/rcu-repo
+# $(pkglibdir)/$LIB/librcu-exec.so is then the name of both (rcu-exec.c), wherever $(libdir) is.
+m32dir = $(pkglibdir)/$(LIB32)
+INSTALL_M64_LINK = install-m64-link
+UNINSTALL_M64_LINK = uninstall-m64-link
+install-m64-link:
+	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)/$(LIB64)'
+	up=`echo '$(LIB64)' | sed 's,[^/][^/]*,..,g'` && cd '$(DESTDIR)$(pkglibdir)/$(LIB64)' && \
+		rm -f librcu-exec.so && $(LN_S) "$$up/librcu-exec.so" librcu-exec.so
+uninstall-m64-link:
+	rm -f '$(DESTDIR)$(pkglibdir)/$(LIB64)/librcu-exec.so'
 m32_DATA = preload/m32/librcu-exec.so
 # the few functions that the compiler makes calls of, such as 64-bit division: inside the shim
 M32_LINK = -shared -nostdlib -nostartfiles -Wl,-z,now -Wl,-z,relro -Wl,-z,initfirst -Wl,-z,noexecstack \

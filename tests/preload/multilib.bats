@@ -58,3 +58,37 @@ place() {
 	readelf -dW "$shim" >"$T/dynamic"
 	[ -z "$(grep -E '\((NEEDED|RPATH|RUNPATH|TEXTREL|VERNEED)\)' "$T/dynamic" | tee /dev/stderr)" ]
 }
+
+# By $RCU_EXEC_SHIM as by the name that is built in.
+@test "rcu-exec pins a 32-bit program by its shim, as the command and deeper in the tree" {
+	RCU_EXEC_SHIM=$T/'$LIB'/librcu-exec.so
+	export RCU_EXEC_SHIM
+	run -0 "$RCU_EXEC" -l "$LOCATION" -s 1 small32 "$LOCATION"
+	echo "$output"
+	[ "$output" = "32 bits, held: one" ] # held by a mapping: in a namespace it would not be
+	run -0 "$RCU_EXEC" --strict --via=preload -l "$LOCATION" -s 1 small64 "$LOCATION" sh -c 'small32 "$1"; small32-large "$1"' - "$LOCATION"
+	echo "$output"
+	[ "$output" = "64 bits, held: one"$'\n'"32 bits, held: one"$'\n'"32 bits, held: one" ]
+	# a launcher below keeps the name with $LIB, once
+	run -0 "$RCU_EXEC" -l "$LOCATION" -s 1 env -u RCU_EXEC_SHIM "$RCU_EXEC" -l "$LOCATION" sh -c 'echo "$LD_PRELOAD"; small32 "$1"' - "$LOCATION"
+	echo "$output"
+	[ "$output" = "$RCU_EXEC_SHIM"$'\n'"32 bits, held: one" ]
+	# a shim of one size: the other is for a namespace, or not to be pinned
+	RCU_EXEC_SHIM=$RCU_BUILD/preload/.libs/librcu-exec.so run -125 "$RCU_EXEC" --strict --via=preload -l "$LOCATION" -s 1 small32 "$LOCATION"
+	echo "$output"
+	[[ $output == "rcu-exec: "*"small32: is a 32-bit program, for which no shim is installed: it cannot be pinned" ]]
+}
+
+@test "installed, both are found by one name, and no .la is left" {
+	local shims
+	skip_unless_command make
+	env -u MAKEFLAGS -u MAKELEVEL make -C "$RCU_BUILD" install DESTDIR="$T/root" >"$T/log" 2>&1
+	shims=$(find "$T/root" -type d -path '*/rcu-repo' -exec test -e '{}/librcu-exec.so' \; -print)
+	[ "$(find "$T/root" -name '*.la')" = "" ]
+	# the launcher's own idea of it
+	strings -a "$RCU_EXEC" | grep -F "${shims#"$T/root"}/\$LIB/librcu-exec.so"
+	[ "$(LD_PRELOAD="$shims/\$LIB/librcu-exec.so" RCU_EXEC_PINS="$LOCATION=$STORE/snapshots/1" small32 "$LOCATION")" = "32 bits, held: one" ]
+	[ "$(LD_PRELOAD="$shims/\$LIB/librcu-exec.so" RCU_EXEC_PINS="$LOCATION=$STORE/snapshots/1" small64 "$LOCATION")" = "64 bits, held: one" ]
+	env -u MAKEFLAGS -u MAKELEVEL make -C "$RCU_BUILD" uninstall DESTDIR="$T/root" >"$T/log" 2>&1
+	[ -z "$(find "$T/root" ! -type d)" ]
+}

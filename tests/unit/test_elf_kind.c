@@ -55,6 +55,24 @@ static size_t headers(char *to, unsigned type, const char *interpreter)
 	return sizeof(file) + sizeof(part) + strlen(interpreter) + 1;
 }
 
+static size_t headers_32(char *to, unsigned type, const char *interpreter)
+{
+	Elf32_Ehdr file = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2LSB,
+					 EV_CURRENT },
+			    .e_machine = EM_386,
+			    .e_phoff = sizeof(file),
+			    .e_phentsize = sizeof(Elf32_Phdr),
+			    .e_phnum = 1 };
+	Elf32_Phdr part = { .p_type = type,
+			    .p_offset = sizeof(file) + sizeof(part),
+			    .p_filesz = (Elf32_Word)strlen(interpreter) + 1 };
+
+	memcpy(to, &file, sizeof(file));
+	memcpy(to + sizeof(file), &part, sizeof(part));
+	strcpy(to + sizeof(file) + sizeof(part), interpreter);
+	return sizeof(file) + sizeof(part) + strlen(interpreter) + 1;
+}
+
 static void test_headers(void **state)
 {
 	char bytes[512];
@@ -63,8 +81,16 @@ static void test_headers(void **state)
 	(void)state;
 	length = headers(bytes, PT_INTERP, "/lib64/ld-linux-x86-64.so.2");
 	assert_int_equal(elf_kind(bytes, length), ELF_LOADS);
-	bytes[EI_CLASS] = ELFCLASS32;
+	bytes[EI_CLASS] = ELFCLASS32; /* and yet for a 64-bit machine: x32 */
 	assert_int_equal(elf_kind(bytes, length), ELF_FOREIGN);
+	bytes[EI_CLASS] = ELFCLASSNONE;
+	assert_int_equal(elf_kind(bytes, length), ELF_FOREIGN);
+	length = headers_32(bytes, PT_INTERP, "/lib/ld-linux.so.2");
+	assert_int_equal(elf_kind(bytes, length), ELF_OTHER_SIZE);
+	length = headers_32(bytes, PT_INTERP, "/lib/ld-musl-i386.so.1");
+	assert_int_equal(elf_kind(bytes, length), ELF_FOREIGN);
+	length = headers_32(bytes, PT_LOAD, "");
+	assert_int_equal(elf_kind(bytes, length), ELF_STATIC);
 	length = headers(bytes, PT_INTERP, "/lib/ld-musl-x86_64.so.1");
 	assert_int_equal(elf_kind(bytes, length), ELF_FOREIGN);
 	length = headers(bytes, PT_LOAD, "");

@@ -73,7 +73,7 @@ static void test_kinds(void **state)
 	static_program("static");
 	assert_int_equal(loadable_judge("static", &why), LOADABLE_NOT);
 	assert_string_equal(why, "is a static program, which loads no library");
-	scratch_write("foreign", "\177ELF\001\001\001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	scratch_write("foreign", "\177ELF\001\001\001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
 	assert_int_equal(loadable_judge("foreign", &why), LOADABLE_NOT);
 	assert_string_equal(why, "is for another machine or another C library");
 	scratch_write("text", "echo\n");
