@@ -9,7 +9,7 @@
 #include "helper/err.h"
 
 /* The one place outside the mains that ends the program: alloc.h says why. */
-static void __attribute__((noreturn)) out_of_memory(void)
+void alloc_failed(void)
 {
 	fprintf(stderr, "%s: memory: none left\n", err_program);
 	exit(STATUS_FAILED);
@@ -21,7 +21,7 @@ void *alloc_grow(void *old, size_t count, size_t size)
 	void *grown = count == 0 || size == 0 ? realloc(old, 1) : reallocarray(old, count, size);
 
 	if (grown == NULL)
-		out_of_memory();
+		alloc_failed();
 	return grown;
 }
 
@@ -30,7 +30,7 @@ char *alloc_copy(const char *text)
 	char *copy = strdup(text);
 
 	if (copy == NULL)
-		out_of_memory();
+		alloc_failed();
 	return copy;
 }
 
@@ -41,7 +41,7 @@ char *alloc_printf(const char *format, ...)
 
 	va_start(arguments, format);
 	if (vasprintf(&text, format, arguments) < 0)
-		out_of_memory();
+		alloc_failed();
 	va_end(arguments);
 	return text;
 }

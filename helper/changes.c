@@ -109,6 +109,26 @@ void changes_sort(struct changes *changes)
 	changes->count = kept;
 }
 
+bool changes_have(const struct changes *changes, const char *path)
+{
+	return changes->count != 0 &&
+	       bsearch(&path, changes->paths, changes->count, sizeof(*changes->paths), by_path) != NULL;
+}
+
+void changes_directories(const struct changes *changes, struct changes *dirs)
+{
+	for (size_t i = 0; i < changes->count; i++) {
+		const char *path = changes->paths[i];
+
+		changes_add(dirs, path, strlen(path));
+		for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
+			changes_add(dirs, path, (size_t)(slash - path));
+	}
+	if (changes->count != 0)
+		changes_add(dirs, "", 0);
+	changes_sort(dirs);
+}
+
 void changes_release(struct changes *changes)
 {
 	for (size_t i = 0; i < changes->count; i++)

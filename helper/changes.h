@@ -35,6 +35,10 @@ void changes_merge(struct changes *into, const struct changes *from);
 
 /* Puts the paths in order, each once. */
 void changes_sort(struct changes *changes);
+bool changes_have(const struct changes *changes, const char *path); /* sorted before */
+
+/* Adds to `dirs` the directories that a look at `changes` has to read: each path itself, and all that it is in. */
+void changes_directories(const struct changes *changes, struct changes *dirs);
 void changes_release(struct changes *changes);
 
 /*

@@ -18,7 +18,7 @@ static int commit_locked(const struct options *options, struct session *session,
 
 	if (session_find(session, options->staging, err) != 0)
 		return -1;
-	if (session_publish(session, OCCUPANTS_WRITING, &number, &changed, err) != 0) {
+	if (session_publish(session, OCCUPANTS_WRITING, NULL, &number, &changed, err) != 0) {
 		if (session->reserved)
 			session_keep(session);
 		return -1;

@@ -253,7 +253,7 @@ static int diff_store(const struct options *options, const struct store *store, 
 		result = diff_open(store, options->words[side], &pins[side], &diff.snapshot[side], err);
 	if (result == 0) {
 		progress_step("comparing snapshots %s and %s", options->words[0], options->words[1]);
-		result = tree_diff(diff.snapshot[0], ".", diff.snapshot[1], ".", found, &diff, err);
+		result = tree_diff(diff.snapshot[0], ".", diff.snapshot[1], ".", NULL, found, &diff, err);
 		progress_end();
 	}
 	if (result == 0) {

@@ -55,7 +55,7 @@ static int sync_locked(const struct options *options, struct session *session, s
 	}
 	if (result == 0) {
 		job_step("publishing");
-		result = session_publish(session, OCCUPANTS_ANY, &number, &news, err);
+		result = session_publish(session, OCCUPANTS_ANY, &changes, &number, &news, err);
 	}
 	changes_release(&changes);
 	if (result != 0)

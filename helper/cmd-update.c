@@ -51,7 +51,7 @@ static int update_locked(const struct options *options, struct session *session,
 	int result = fill(options, session, &changes, err);
 
 	if (result == 0)
-		result = session_publish(session, OCCUPANTS_ANY, &number, &changed, err);
+		result = session_publish(session, OCCUPANTS_ANY, &changes, &number, &changed, err);
 	changes_release(&changes);
 	if (result != 0)
 		return -1;

@@ -57,7 +57,7 @@ int guard_start(struct guard *guard, const struct staging *staging, enum guard_w
 
 /*
  * The programs have ended, and the tree shall have what they did. *changes gets what the guard knows of it: of GUARD_PRELOAD
- * nothing, so that is "unknown"; what was in *changes stays. On failure the tree holds anything.
+ * and GUARD_NONE nothing, so that is "unknown"; what was in *changes stays. On failure the tree holds anything.
  */
 int guard_finish(struct guard *guard, struct changes *changes, struct err *err);
 

@@ -8,6 +8,7 @@ helper_libhelper_a_SOURCES = \
 	helper/climb.c helper/climb.h \
 	helper/conf.c helper/conf.h \
 	helper/crew.c helper/crew.h \
+	helper/digest.c helper/digest.h \
 	helper/err.c helper/err.h \
 	helper/files.c helper/files.h \
 	helper/held.c helper/held.h \
@@ -32,11 +33,13 @@ helper_libhelper_a_SOURCES = \
 	helper/places.c helper/places.h \
 	helper/publish.c helper/publish.h \
 	helper/readers.c helper/readers.h \
+	helper/reach.c helper/reach.h \
 	helper/reclaim.c helper/reclaim.h \
+	helper/record.c helper/record.h \
 	helper/repos.c helper/repos.h \
 	helper/reservation.c helper/reservation.h \
 	helper/run.c helper/run.h \
-	helper/snapshot/hardlink.c helper/snapshot/storage.c helper/snapshot/storage.h \
+	helper/snapshot/hardlink.c helper/snapshot/seal.c helper/snapshot/seal.h helper/snapshot/storage.c helper/snapshot/storage.h \
 	helper/store.c helper/store.h \
 	helper/swarm.c helper/swarm.h \
 	helper/text.c helper/text.h \
@@ -51,8 +54,8 @@ helper_libhelper_a_SOURCES = \
 	helper/walk.c helper/walk.h \
 	helper/words.c helper/words.h
 helper_libhelper_a_CPPFLAGS = $(AM_CPPFLAGS) -DGUARD_LIBRARY_PATH='"$(pkglibdir)/librcu-guard.so"'
-helper_libhelper_a_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS) -pthread
-HELPER_LIBS = helper/libhelper.a core/libcore.a $(INIH_LIBS) -lpthread
+helper_libhelper_a_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS) $(CRYPTO_CFLAGS) -pthread
+HELPER_LIBS = helper/libhelper.a core/libcore.a $(INIH_LIBS) $(CRYPTO_LIBS) -lpthread
 
 bin_PROGRAMS += helper/rcu-exec
 helper_rcu_exec_SOURCES = helper/rcu-exec.c

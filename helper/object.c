@@ -235,6 +235,48 @@ int object_same_attributes(const struct object *a, const struct object *b)
 	return same == 1 ? attrs_within(b, a, &of_b) : same;
 }
 
+static int attr_order(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The names in `list` that count, in order; the caller frees them. */
+static const char **attr_names(const struct bytes *list, size_t *count)
+{
+	const char **names = NULL, *name;
+	size_t at = 0;
+
+	*count = 0;
+	while ((name = attr_next(list, &at)) != NULL) {
+		names = alloc_grow(names, *count + 1, sizeof(*names));
+		names[(*count)++] = name;
+	}
+	if (*count > 1)
+		qsort(names, *count, sizeof(*names), attr_order);
+	return names;
+}
+
+int object_attrs(const struct object *object,
+		 void (*each)(void *context, const char *name, const void *value, size_t size), void *context)
+{
+	struct bytes list, value;
+	size_t count;
+	int result = 0;
+
+	if (attr_read(object, NULL, &list) != 0)
+		return -1;
+	const char **names = attr_names(&list, &count);
+	for (size_t i = 0; result == 0 && i < count; i++) {
+		result = attr_read(object, names[i], &value);
+		if (result == 0 && value.data != NULL)
+			each(context, names[i], value.data, value.size);
+		free(value.data);
+	}
+	free(names);
+	free(list.data);
+	return result;
+}
+
 static struct timespec time_of(const struct statx_timestamp *from)
 {
 	return (struct timespec){ .tv_sec = from->tv_sec, .tv_nsec = (long)from->tv_nsec };

@@ -14,6 +14,7 @@
 #define HELPER_OBJECT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/stat.h>
 
 struct object {
@@ -31,6 +32,12 @@ struct object object_of(int fd);
 /* Gives `to` the owner, extended attributes, ACLs, mode and times of `from`, which is `st`; in this order, for each
  * may undo a later one. */
 int object_copy_metadata(const struct object *from, const struct statx *st, const struct object *to);
+
+/* Calls `each` for every extended attribute that object_copy_metadata() would copy, ACLs among them, in the order of
+ * their names. */
+int object_attrs(const struct object *object,
+		 void (*each)(void *context, const char *name, const void *value, size_t size),
+		 void *context);
 
 /* Sets access and modification time to those of `st`. */
 int object_set_times(const struct object *object, const struct statx *st);

@@ -26,11 +26,13 @@
  *    reclaimed at once.
  *  3 meta/N says when, on disk. Leaves a file for a snapshot that is not there: never read, since N is
  *    skipped, and swept away by reclaim(). The other way round there would be a snapshot of unknown age.
+ *    record/N, too, is there and on disk (but for its name, which is in 5). Leaves the same, or half of a
+ *    record, which its digest shows. If somebody else takes N now, the record is seen to be of another tree.
  *  4 snapshots/N is there, by one rename that replaces nothing. Leaves a whole snapshot that was never
  *    latest. It must not become latest by itself: who died may have failed, and its successor publishes
  *    newer content. meta_settle() retires it, gc takes it in its time. The tree was whole before the rename:
  *    no half snapshot is ever seen under a number (P21).
- *  5 The directory snapshots/ is on disk. Leaves the same as 4. latest, which comes next, can never be on
+ *  5 The directories record/ and snapshots/ are on disk. Leaves the same as 4. latest, which comes next, can never be on
  *    disk before its target is.
  *  6 pins/N is there. Leaves the same as 4. A reader that finds the new latest finds its pin file.
  *  7 latest.new names N. Leaves a link in .rcu-repo that the next publish removes.
@@ -46,7 +48,8 @@
  */
 
 /* Steps 2 to 4, again where somebody took the number meanwhile. */
-static int take_number(struct store *store, const struct staging *staging, uint64_t *number, struct err *err)
+static int take_number(struct store *store, const struct staging *staging, struct record *record,
+		       uint64_t *number, struct err *err)
 {
 	struct meta meta = { .published = time(NULL) };
 	char name[STORE_NAME_ROOM];
@@ -55,7 +58,9 @@ static int take_number(struct store *store, const struct staging *staging, uint6
 		return -1;
 	for (int try = 1;; try++) {
 		struct err failed = ERR_NONE, ignored = ERR_NONE;
-		if (store_next_number(store, number, err) != 0 || meta_write(store, *number, &meta, err) != 0)
+		if (store_next_number(store, number, err) != 0 ||
+		    meta_write(store, *number, &meta, err) != 0 ||
+		    (record != NULL && record_write(store, record, *number, err) != 0))
 			return -1;
 		if (store->storage->publish(store, staging, *number, &failed) == 0)
 			return 0;
@@ -68,13 +73,14 @@ static int take_number(struct store *store, const struct staging *staging, uint6
 	}
 }
 
-enum publish_result publish(struct store *store, const struct staging *staging, uint64_t *number,
-			    struct err *err)
+enum publish_result publish(struct store *store, const struct staging *staging, struct record *record,
+			    uint64_t *number, struct err *err)
 {
 	struct err late = ERR_NONE;
 
 	if ((store->durable && store->storage->settle(store, staging, err) != 0) ||
-	    take_number(store, staging, number, err) != 0 ||
+	    take_number(store, staging, record, number, err) != 0 ||
+	    (record != NULL && store_sync_dir(store, STORE_RECORD, err) != 0) ||
 	    store_sync_dir(store, STORE_SNAPSHOTS, err) != 0 || store_make_pins(store, err) != 0)
 		return PUBLISH_FAILED;
 	const enum publish_result result = publish_swap(store, *number, err);

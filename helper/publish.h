@@ -23,13 +23,14 @@ enum publish_result {
 };
 
 /*
- * Under the lock. Publishes `staging` as a new snapshot and sets *number. The snapshot that was latest is
+ * Under the lock. Publishes `staging` as a new snapshot and sets *number. `record` is what seal said of the tree; without
+ * one (NULL) the snapshot is in doubt (record.h). The snapshot that was latest is
  * marked retired. Until the one rename that swaps latest, readers see the old version; after it, the new. On
  * failure latest is as before and the tree is still in staging, or, where the failure came late, an
  * unpublished snapshot that the next publish passes over and gc takes.
  */
-enum publish_result publish(struct store *store, const struct staging *staging, uint64_t *number,
-			    struct err *err);
+enum publish_result publish(struct store *store, const struct staging *staging, struct record *record,
+			    uint64_t *number, struct err *err);
 
 /* Points latest at `number`, which must be there: one rename, durable. Part of publish(); on its own for
  * rollback. */

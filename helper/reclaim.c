@@ -458,6 +458,7 @@ static void sweep(struct store *store)
 		for (size_t i = 0; i < metas.count; i++)
 			if (!snapshot_there(store, metas.list[i]))
 				meta_remove(store, metas.list[i], &ignored);
+	record_sweep(store, &ignored);
 	numbers_release(&pins);
 	numbers_release(&metas);
 }

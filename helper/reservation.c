@@ -18,7 +18,7 @@
 #include "helper/snapshot/storage.h"
 
 /* What the file says. */
-struct record {
+struct reserved {
 	char staging[128];
 	char host[128];
 	struct identity owner;
@@ -38,7 +38,7 @@ static int64_t seconds(clockid_t clock)
 /* For inih: 1 is good. */
 static int record_line(void *user, const char *section, const char *key, const char *value)
 {
-	struct record *record = user;
+	struct reserved *record = user;
 	int used = 0;
 
 	(void)section;
@@ -57,7 +57,7 @@ static int record_line(void *user, const char *section, const char *key, const c
 }
 
 /* Is it still good? A file that cannot be read is not: then nobody can say whom it is for. */
-static bool record_holds(const struct record *record)
+static bool record_holds(const struct reserved *record)
 {
 	if (!record->good || record->staging[0] == '\0')
 		return false;
@@ -77,7 +77,7 @@ static bool record_holds(const struct record *record)
  * Published or thrown away, by somebody who died before he took the reservation off; or somebody has put
  * another thing in its place. It holds nothing any more, and kept alive it would keep every writer out.
  */
-static bool record_is_left(const struct store *store, const struct record *record)
+static bool record_is_left(const struct store *store, const struct reserved *record)
 {
 	struct stat st;
 	char *name = alloc_printf(STORE_STAGING "/%s", record->staging);
@@ -88,7 +88,7 @@ static bool record_is_left(const struct store *store, const struct record *recor
 	return left;
 }
 
-static char *record_text(const struct record *record)
+static char *record_text(const struct reserved *record)
 {
 	char when[64] = "?";
 	const time_t since = record->since;
@@ -102,7 +102,7 @@ static char *record_text(const struct record *record)
 }
 
 /* 1: there is a file, which holds nothing. */
-static int look(const struct store *store, struct reservation *reservation, struct record *record,
+static int look(const struct store *store, struct reservation *reservation, struct reserved *record,
 		struct err *err)
 {
 	char *text;
@@ -124,14 +124,14 @@ static int look(const struct store *store, struct reservation *reservation, stru
 
 int reservation_look(const struct store *store, struct reservation *reservation, struct err *err)
 {
-	struct record record = { .good = false };
+	struct reserved record = { .good = false };
 
 	return look(store, reservation, &record, err) < 0 ? -1 : 0;
 }
 
 int reservation_read(struct store *store, struct reservation *reservation, struct err *err)
 {
-	struct record record = { .good = false };
+	struct reserved record = { .good = false };
 	const int found = look(store, reservation, &record, err);
 
 	if (found <= 0)

@@ -207,9 +207,9 @@ static void tell_unsure(struct session *session, struct err *err)
 	session->unsure = true;
 }
 
-static int publish_staged(struct session *session, uint64_t *number, struct err *err)
+static int publish_staged(struct session *session, struct record *record, uint64_t *number, struct err *err)
 {
-	switch (publish(&session->store, &session->staging, number, err)) {
+	switch (publish(&session->store, &session->staging, record, number, err)) {
 	case PUBLISH_FAILED:
 		return -1;
 	case PUBLISH_UNSURE:
@@ -302,28 +302,45 @@ static int staging_changed(struct session *session, bool *changed, struct err *e
 	return same < 0 ? -1 : 0;
 }
 
-/* What is to be published shares with latest what is the same; what is the same as a whole needs no sharing. */
-static int staging_share(struct session *session, bool changed, struct err *err)
+/*
+ * The hooks' turn, before anything is shared: a tree that they refuse is as it was. What is no news needs no judgement;
+ * what a hook adds may make it the same as latest, or another tree.
+ */
+static int staging_hooks(struct session *session, enum occupants_of occupants, struct err *err)
 {
-	struct store *store = &session->store;
+	bool changed;
 
-	if (!changed || session->latest == 0)
+	if (staging_changed(session, &changed, err) != 0)
+		return -1;
+	if (!changed)
 		return 0;
-	return store->storage->share(store, &session->staging, session->latest, err);
+	return staging_judge(session, err) != 0 ? -1 : staging_fit(session, occupants, err);
 }
 
-int session_publish(struct session *session, enum occupants_of occupants, uint64_t *number, bool *changed,
-		    struct err *err)
+/* The staged tree is ready: it becomes what readers see, or is dropped where nothing differs. */
+static int publish_or_drop(struct session *session, struct record *record, uint64_t *number, bool *changed,
+			   struct err *err)
+{
+	*number = session->latest;
+	*changed = session->latest == 0 || !record_empty(record);
+	if (migrate_prepare(&session->store, session->repo, session->location, err) != 0)
+		return -1;
+	return *changed ? publish_staged(session, record, number, err) : session_drop(session, err);
+}
+
+int session_publish(struct session *session, enum occupants_of occupants, struct changes *hint,
+		    uint64_t *number, bool *changed, struct err *err)
 {
 	struct store *store = &session->store;
+	struct record record = RECORD_NONE;
 
-	if (staging_fit(session, occupants, err) != 0 || staging_changed(session, changed, err) != 0)
+	if (staging_fit(session, occupants, err) != 0)
 		return -1;
-	/* What is no news needs no judgement; what a hook adds may make it the same as latest, or another tree. */
-	if (*changed && hooks_any(session->repo) &&
-	    (staging_judge(session, err) != 0 || staging_fit(session, occupants, err) != 0 ||
-	     staging_changed(session, changed, err) != 0))
-		return -1;
+	if (hooks_any(session->repo)) {
+		hint = NULL; /* they may change what they like */
+		if (staging_hooks(session, occupants, err) != 0)
+			return -1;
+	}
 	/*
 	 * From here on the tree may share files with latest: nobody else may write to it any more. If we die, or fail,
 	 * it is one that nobody reserved, and is dropped.
@@ -331,11 +348,13 @@ int session_publish(struct session *session, enum occupants_of occupants, uint64
 	if (session->reserved && reservation_remove(store, err) != 0)
 		return -1;
 	session->reserved = false;
-	*number = session->latest;
-	if (staging_share(session, *changed, err) != 0 ||
-	    migrate_prepare(store, session->repo, session->location, err) != 0 ||
-	    (*changed && publish_staged(session, number, err) != 0) ||
-	    (!*changed && session_drop(session, err) != 0))
+	if (hint != NULL)
+		changes_sort(hint);
+	int result = store->storage->seal(store, &session->staging, session->latest, hint, &record, err);
+	if (result == 0)
+		result = publish_or_drop(session, &record, number, changed, err);
+	record_release(&record);
+	if (result != 0)
 		return -1;
 	staging_let_go(session);
 	return link_location(session, err);

@@ -74,8 +74,9 @@ int session_find(struct session *session, const char *path, struct err *err);
 char *session_base(const struct session *session);
 
 /*
- * Publishes what is staged, unless nothing changed, and makes LOCATION lead to it. *number is the snapshot
- * that readers get now, *changed whether it is new. An empty tree is never published (P26), nor one that is
+ * Publishes what is staged, unless nothing changed, and makes LOCATION lead to it. `hint` says what may have changed
+ * since it was staged from latest; NULL is anything. *number is the snapshot that readers get now, *changed whether it
+ * is new. An empty tree is never published (P26), nor one that is
  * not the directory that was staged, nor one that a process is still at work in (`occupants` says what counts).
  *
  * A tree that is not the same as latest is judged first by sync-rcu-verify and sync-rcu-hooks (hooks.h). One that
@@ -84,8 +85,8 @@ char *session_base(const struct session *session);
  * -1: readers of LOCATION see what they saw before. What fails when they see the new version already is a
  * warning, and done here (publish.h, migrate.h); the result is 0.
  */
-int session_publish(struct session *session, enum occupants_of occupants, uint64_t *number, bool *changed,
-		    struct err *err);
+int session_publish(struct session *session, enum occupants_of occupants, struct changes *hint,
+		    uint64_t *number, bool *changed, struct err *err);
 
 /* Notes what session_publish() said. */
 void session_tell(const struct session *session, uint64_t number, bool changed);

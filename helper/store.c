@@ -21,8 +21,7 @@
 #define PIN_NEW STORE_OURS "/pin.new"
 #define PIN_NEW_FLAGS (O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
 
-/* What root makes belongs to the store's owner, who must be able to go on with it. */
-static int give(const struct store *store, int fd)
+int store_give(const struct store *store, int fd)
 {
 	return geteuid() == 0 && store->uid != 0 ? fchown(fd, store->uid, store->gid) : 0;
 }
@@ -87,7 +86,7 @@ static int layout_dir(const struct store *store, const char *name, mode_t mode, 
 	if (result == 0 && (st.st_mode & 07777) != mode && (made || strcmp(name, STORE_SNAPSHOTS) != 0))
 		result = fchmod(fd, mode);
 	if (result == 0 && made)
-		result = give(store, fd);
+		result = store_give(store, fd);
 	if (result != 0)
 		err_errno(err, STATUS_FAILED, store->path, "%s", name);
 	else if (st.st_dev != device)
@@ -109,6 +108,7 @@ static int layout_make(const struct store *store, dev_t device, struct err *err)
 	} dirs[] = {
 		{ STORE_SNAPSHOTS, 0755 }, { STORE_OURS, 0755 },    { STORE_PINS, 0755 },
 		{ STORE_META, 0755 },      { STORE_STAGING, 0755 }, { STORE_TRASH, 0700 },
+		{ STORE_RECORD, 0755 },
 	};
 
 	if (faccessat(store->dir, ".", W_OK, AT_EACCESS) != 0 && errno == EACCES)
@@ -393,7 +393,7 @@ static int pin_make(const struct store *store, uint64_t number, struct err *err)
 		fd = openat(store->dir, PIN_NEW, PIN_NEW_FLAGS, 0644);
 	int result = fd < 0 ? -1 : fchmod(fd, 0644);
 	if (result == 0)
-		result = give(store, fd);
+		result = store_give(store, fd);
 	if (result == 0)
 		result = renameat2(store->dir, PIN_NEW, store->dir, name, RENAME_NOREPLACE);
 	if (result != 0)
@@ -467,7 +467,7 @@ int store_write_file(const struct store *store, const char *name, const char *te
 	/* Left by a writer that died: we have the lock, so it is nobody's. */
 	unlinkat(store->dir, new_name, 0);
 	int fd = openat(store->dir, new_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-	if (fd >= 0 && fchmod(fd, mode) == 0 && give(store, fd) == 0 &&
+	if (fd >= 0 && fchmod(fd, mode) == 0 && store_give(store, fd) == 0 &&
 	    file_write(fd, text, strlen(text), 0) == 0 && fsync(fd) == 0 &&
 	    renameat(store->dir, new_name, store->dir, name) == 0)
 		result = sync_parent(store, name);

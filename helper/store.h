@@ -13,6 +13,7 @@
  *     reservation      what `begin` staged and for whom (helper/reservation.h)
  *     migration        a migration under way (helper/migrate.h)
  *     pins/N           empty; held open by N's readers (core/hold.h)
+ *     record/N         what N changed, and all that is in it (helper/record.h)
  *     meta/N           when N was published and retired, kept or not (helper/meta.h)
  *     staging/ID/      a tree being made; ID is never used twice
  *     trash/ID/        trees on their way out
@@ -34,6 +35,7 @@
 #define STORE_RESERVATION STORE_OURS "/reservation"
 #define STORE_MIGRATION STORE_OURS "/migration"
 #define STORE_META STORE_OURS "/meta"
+#define STORE_RECORD STORE_OURS "/record"
 #define STORE_STAGING STORE_OURS "/staging"
 #define STORE_TRASH STORE_OURS "/trash"
 
@@ -124,6 +126,9 @@ int store_sync_dir(const struct store *store, const char *name, struct err *err)
 
 /* True if there is an entry `name` below STORE, of any kind. */
 bool store_has(const struct store *store, const char *name);
+
+/* What root makes belongs to the store's owner, who must be able to go on with it. -1 and errno. */
+int store_give(const struct store *store, int fd);
 
 /* Writes a small file below STORE so that it is whole in the old or in the new version, whatever happens:
  * temporary, fsync, rename, fsync (also where the store is not durable: they are few). Under the lock. */

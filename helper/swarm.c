@@ -222,8 +222,6 @@ int dents_read(int fd, struct dents *dents)
 	ssize_t got;
 
 	dents->size = 0;
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return -1;
 	do {
 		if (dents->room - dents->size < DENTS_ROOM) {
 			dents->room = dents->room * 2 + DENTS_ROOM;

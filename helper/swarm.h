@@ -56,7 +56,7 @@ static inline struct swarm *swarm_of(const struct worker *worker)
 	return crew_context(worker);
 }
 
-/* Begins with the root's descriptors, which it closes; b may be -1. */
+/* Begins with the root's descriptors, which it closes; one may be -1. */
 int swarm_run(struct swarm *swarm, int a, int b, struct err *err);
 
 /* The directory `name` in `up` is to be visited, too, on one side or both. */
@@ -75,7 +75,7 @@ struct dents {
 	char *data;
 	size_t size, room;
 };
-int dents_read(int fd, struct dents *dents); /* from its beginning; -1 and errno. It can be used again. */
+int dents_read(int fd, struct dents *dents); /* of one just opened; -1 and errno */
 void dents_release(struct dents *dents);
 
 /*

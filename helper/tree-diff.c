@@ -27,8 +27,9 @@
 struct diff {
 	tree_found found;
 	void *context;
-	pthread_mutex_t lock; /* of `found` */
-	bool by_dents;        /* the numbers in directory entries can be relied on */
+	pthread_mutex_t lock;       /* of `found` */
+	bool by_dents;              /* the numbers in directory entries can be relied on */
+	const struct changes *dirs; /* those to read of the directories that are in both; NULL: all */
 };
 
 /* What one thread works with in one directory. */
@@ -77,13 +78,24 @@ static struct name name_of(const struct diff *diff, int fd, const struct dirent6
 	return name;
 }
 
+static bool is_wanted(const struct diff *diff, const struct spot *up, const char *name)
+{
+	if (diff->dirs == NULL)
+		return true;
+	char *path = spot_path(up, name);
+	const bool wanted = changes_have(diff->dirs, path);
+	free(path);
+	return wanted;
+}
+
 /* A name that is in both. */
 static int diff_both(struct pairing *pairing, const struct name *a, const struct name *b)
 {
 	const struct spot *spot = pairing->spot;
 
 	if (a->directory && b->directory) {
-		spot_add(pairing->worker, pairing->spot, a->name, true, true);
+		if (is_wanted(swarm_of(pairing->worker)->context, spot, a->name))
+			spot_add(pairing->worker, pairing->spot, a->name, true, true);
 		return 0;
 	}
 	if (!a->directory && !b->directory && a->ino == b->ino && a->ino != 0 &&
@@ -179,7 +191,7 @@ static int diff_visit(struct worker *worker, struct spot *spot, struct err *err)
 	const struct swarm *swarm = swarm_of(worker);
 	const struct diff *diff = swarm->context;
 	struct pairing pairing = { .worker = worker, .spot = spot, .err = err };
-	const bool both = spot->fd[0] >= 0 && spot->fd[1] >= 0;
+	const bool both = spot->fd[0] >= 0 && spot->fd[1] >= 0, alone = spot->up == NULL && !both;
 	int same = both ? same_metadata(spot) : 1, result = same < 0 ? -1 : 0;
 
 	for (int side = 0; result == 0 && side < 2; side++)
@@ -187,8 +199,8 @@ static int diff_visit(struct worker *worker, struct spot *spot, struct err *err)
 			result = dents_read(spot->fd[side], &pairing.dents[side]);
 	if (result != 0)
 		spot_fail(swarm, spot, "cannot compare", "", err);
-	if (result == 0 && same == 0)
-		result = diff_found(&pairing, "", TREE_METADATA);
+	if (result == 0 && (same == 0 || alone))
+		result = diff_found(&pairing, "", alone ? TREE_ONLY_B : TREE_METADATA);
 	if (result == 0 && both)
 		result = diff_in_step(&pairing, diff);
 	if (result == 0) {
@@ -220,22 +232,34 @@ static bool dents_reliable(int fd)
 	return false;
 }
 
-int tree_diff(int a_dir, const char *a, int b_dir, const char *b, tree_found found, void *context,
-	      struct err *err)
+/* Opens both roots; `a` may be NULL. */
+static int open_roots(int a_dir, const char *a, int b_dir, const char *b, int fd[2], struct err *err)
 {
-	struct diff diff = { .found = found, .context = context };
-	struct swarm swarm = { .root = a, .visit = diff_visit, .context = &diff };
-	int fd_a = climb_open_root(a_dir, a, err);
-	int fd_b = fd_a >= 0 ? climb_open_root(b_dir, b, err) : -1;
-
-	if (fd_b < 0) {
-		if (fd_a >= 0)
-			close(fd_a);
+	fd[0] = a != NULL ? climb_open_root(a_dir, a, err) : -1;
+	if (a != NULL && fd[0] < 0)
 		return -1;
-	}
-	diff.by_dents = dents_reliable(fd_a) && dents_reliable(fd_b);
+	fd[1] = climb_open_root(b_dir, b, err);
+	if (fd[1] < 0 && fd[0] >= 0)
+		close(fd[0]);
+	return fd[1] < 0 ? -1 : 0;
+}
+
+int tree_diff(int a_dir, const char *a, int b_dir, const char *b, const struct changes *within,
+	      tree_found found, void *context, struct err *err)
+{
+	struct changes dirs = CHANGES_NONE;
+	struct diff diff = { .found = found, .context = context, .dirs = within != NULL ? &dirs : NULL };
+	struct swarm swarm = { .root = b, .visit = diff_visit, .context = &diff };
+	int fd[2];
+
+	if (open_roots(a_dir, a, b_dir, b, fd, err) != 0)
+		return -1;
+	if (within != NULL)
+		changes_directories(within, &dirs);
+	diff.by_dents = dents_reliable(fd[1]) && (fd[0] < 0 || dents_reliable(fd[0]));
 	pthread_mutex_init(&diff.lock, NULL);
-	int result = swarm_run(&swarm, fd_a, fd_b, err);
+	int result = swarm_run(&swarm, fd[0], fd[1], err);
 	pthread_mutex_destroy(&diff.lock);
+	changes_release(&dirs);
 	return result;
 }

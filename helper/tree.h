@@ -17,6 +17,7 @@
 
 #include <stdint.h>
 
+#include "helper/changes.h"
 #include "helper/err.h"
 
 /*
@@ -54,9 +55,12 @@ typedef int (*tree_found)(void *context, const char *path, enum tree_difference 
  * Compares two trees by name and inode number, as getdents64(2) gives it: a file that is one inode in both is the same,
  * and is not looked at; one that is not is a difference, whatever is in it. By several threads; some 10 microseconds a
  * directory. As tree_clone() it may need many descriptors.
+ *
+ * With `within` (sorted, known) directories that are in both are read only where a path of it is, or is in: the
+ * cost is that of the set, not of the tree. With a NULL for `a` there is no such tree, and all is TREE_ONLY_B.
  */
-int tree_diff(int a_dir, const char *a, int b_dir, const char *b, tree_found found, void *context,
-	      struct err *err);
+int tree_diff(int a_dir, const char *a, int b_dir, const char *b, const struct changes *within,
+	      tree_found found, void *context, struct err *err);
 
 /*
  * 1 if both trees are the same in everything that tree_copy() copies but access times (same inode: equal

@@ -18,9 +18,10 @@
 
 #include "helper/alloc.h"
 #include "helper/climb.h"
+#include "helper/snapshot/seal.h"
 #include "helper/tree.h"
 
-/* A name in staging/ for the link that tree_share() is making; no ID ends like this. */
+/* A name in staging/ for the link that seal_tree() is making; no ID ends like this. */
 #define SPARE_SUFFIX ".link"
 
 /*
@@ -235,17 +236,22 @@ static int hardlink_same(struct store *store, const struct staging *staging, uin
 	return result;
 }
 
-static int hardlink_share(struct store *store, const struct staging *staging, uint64_t number,
-			  struct err *err)
+static int hardlink_seal(struct store *store, const struct staging *staging, uint64_t base,
+			 const struct changes *hint, struct record *record, struct err *err)
 {
 	char name[SNAPSHOT_NUMBER_ROOM];
 	struct sides sides;
 
 	if (sides_open(store, &sides, err) != 0)
 		return -1;
-	snapshot_number_format(number, name);
+	snapshot_number_format(base, name);
 	char *spare = alloc_printf("%s" SPARE_SUFFIX, staging->id);
-	int result = tree_share(sides.staging, staging->id, sides.snapshots, name, spare, err);
+	const struct seal_trees trees = { .staging_dir = sides.staging,
+					  .staging = staging->id,
+					  .base_dir = sides.snapshots,
+					  .base = base != 0 ? name : NULL,
+					  .spare = spare };
+	int result = seal_tree(store, &trees, base, hint, record, err);
 	free(spare);
 	sides_close(&sides);
 	return result;
@@ -336,7 +342,7 @@ const struct storage storage_hardlink = {
 	.stage = hardlink_stage,
 	.find = hardlink_find,
 	.same = hardlink_same,
-	.share = hardlink_share,
+	.seal = hardlink_seal,
 	.settle = hardlink_settle,
 	.publish = hardlink_publish,
 	.discard = hardlink_discard,

@@ -9,6 +9,7 @@
 #ifndef HELPER_SNAPSHOT_STORAGE_H
 #define HELPER_SNAPSHOT_STORAGE_H
 
+#include "helper/record.h"
 #include "helper/store.h"
 
 /* A tree being made: STORE/.rcu-repo/staging/ID. */
@@ -54,11 +55,14 @@ struct storage {
 	int (*same)(struct store *store, const struct staging *staging, uint64_t number, struct err *err);
 
 	/*
-	 * Lets the staged tree share with snapshot `number` what is the same in both, for a tree that is to be
-	 * published. The staged tree stays what it is, and the snapshot is not touched. From here on nobody else may
-	 * write to the staged tree.
+	 * The end of the staged tree's making: finds what differs from snapshot `base` (0: there is none), lets it
+	 * share with that what is the same, and writes all this up in *record (RECORD_NONE before): record_empty() where
+	 * nothing differs in names, contents, modes, owners, times or links. `hint` (sorted; NULL or unknown: anything)
+	 * says what may differ: with it, and a good record of the base, the cost is that of the change. The base is not
+	 * touched. From here on nobody else may write to the staged tree.
 	 */
-	int (*share)(struct store *store, const struct staging *staging, uint64_t number, struct err *err);
+	int (*seal)(struct store *store, const struct staging *staging, uint64_t base,
+		    const struct changes *hint, struct record *record, struct err *err);
 
 	/* The staged tree, whole, is on disk. */
 	int (*settle)(struct store *store, const struct staging *staging, struct err *err);

@@ -93,7 +93,7 @@ static int publish_version(struct store *store, int version, const struct option
 	if (store_lock(store, "storm publisher", false, err) < 0)
 		return -1;
 	if (store->storage->stage(store, STAGE_EMPTY, &staging, err) == 0 &&
-	    fill(&staging, version, options->parts, err) == 0 && publish(store, &staging, &number, err) == 0)
+	    fill(&staging, version, options->parts, err) == 0 && publish(store, &staging, NULL, &number, err) == 0)
 		result = reclaim(store, &rules, NULL, NULL, err);
 	staging_release(&staging);
 	store_unlock(store);

@@ -129,7 +129,7 @@ uint64_t scratch_publish(struct store *store, const char *text)
 	char *path = alloc_printf("%s/version", staging.path);
 	scratch_write(path, text);
 	free(path);
-	if (publish(store, &staging, &number, &err) != 0)
+	if (publish(store, &staging, NULL, &number, &err) != 0)
 		fail_msg("%s", err.text);
 	staging_release(&staging);
 	return number;

@@ -69,7 +69,7 @@ static void expect_diff(const char *const *want)
 	struct changes found = CHANGES_NONE;
 	size_t count = 0;
 
-	good(tree_diff(AT_FDCWD, "a", AT_FDCWD, "b", note_found, &found, &err));
+	good(tree_diff(AT_FDCWD, "a", AT_FDCWD, "b", NULL, note_found, &found, &err));
 	assert_false(found.unknown);
 	changes_sort(&found);
 	while (want[count] != NULL)
@@ -159,7 +159,7 @@ static void test_stop(void **state)
 
 	(void)state;
 	run_ok("mkdir a b; : > b/f");
-	assert_int_equal(tree_diff(AT_FDCWD, "a", AT_FDCWD, "b", stop_there, NULL, &err), -1);
+	assert_int_equal(tree_diff(AT_FDCWD, "a", AT_FDCWD, "b", NULL, stop_there, NULL, &err), -1);
 	assert_string_equal(err.text, "test: stop there");
 }
 

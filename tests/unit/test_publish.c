@@ -81,7 +81,7 @@ static void test_p13_a_number_that_portage_takes(void **state)
 	scratch_open(&store, path);
 	assert_int_equal(store.storage->stage(&store, STAGE_EMPTY, &staging, &err), 0);
 	assert_int_equal(mkdirat(store.dir, "snapshots/1", 0755), 0);
-	assert_int_equal(publish(&store, &staging, &number, &err), 0);
+	assert_int_equal(publish(&store, &staging, NULL, &number, &err), 0);
 	assert_int_equal(number, 2);
 	assert_int_equal(latest_of(&store), 2);
 	store_close(&store);
@@ -171,7 +171,7 @@ static void test_a_full_disk(void **state)
 	scratch_publish(&store, "two");
 	assert_int_equal(store.storage->stage(&store, STAGE_EMPTY, &staging, &err), 0);
 	fill(filler);
-	assert_int_equal(publish(&store, &staging, &number, &err), -1);
+	assert_int_equal(publish(&store, &staging, NULL, &number, &err), -1);
 	assert_int_equal(err.status, STATUS_FAILED);
 	assert_int_equal(latest_of(&store), 2);
 	store_close(&store);

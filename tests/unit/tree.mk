@@ -6,6 +6,7 @@ TREE_TESTS = \
 	tests/unit/test_changes \
 	tests/unit/test_crew \
 	tests/unit/test_hardlink \
+	tests/unit/test_record \
 	tests/unit/test_tree
 check_PROGRAMS += $(TREE_TESTS)
 TESTS += $(TREE_TESTS)
@@ -25,6 +26,10 @@ tests_unit_test_crew_LDADD = $(TREE_TEST_LIBS)
 
 tests_unit_test_hardlink_CFLAGS = $(TREE_TEST_CFLAGS)
 tests_unit_test_hardlink_LDADD = $(TREE_TEST_LIBS)
+
+tests_unit_test_record_SOURCES = tests/unit/test_record.c $(SCRATCH)
+tests_unit_test_record_CFLAGS = $(TREE_TEST_CFLAGS)
+tests_unit_test_record_LDADD = $(TREE_TEST_LIBS)
 
 tests_unit_test_tree_CFLAGS = $(TREE_TEST_CFLAGS)
 tests_unit_test_tree_LDADD = $(TREE_TEST_LIBS)

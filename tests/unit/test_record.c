@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What seal() finds, and what record/N says of it. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "helper/alloc.h"
+#include "helper/publish.h"
+#include "tests/unit/scratch.h"
+
+#define good(call)                                           \
+	do {                                                 \
+		struct err err = ERR_NONE;                   \
+		if ((call) != 0)                             \
+			fail_msg("%s: %s", #call, err.text); \
+	} while (0)
+
+static struct store store;
+static struct staging staging;
+
+static int enter(void **state)
+{
+	if (scratch_make(state) != 0 || chdir(*state) != 0)
+		return -1;
+	store = (struct store)STORE_CLOSED;
+	staging = (struct staging)STAGING_NONE;
+	char *path = scratch_path(*state, "store");
+	scratch_open(&store, path);
+	free(path);
+	return 0;
+}
+
+static int leave(void **state)
+{
+	store_close(&store);
+	staging_release(&staging);
+	return chdir("/") == 0 ? scratch_remove(state) : -1;
+}
+
+/* In the staging tree, which is a branch of latest, or an empty one for the first. */
+static void stage_and_run(const char *commands)
+{
+	char *command;
+
+	staging_release(&staging);
+	good(store.storage->stage(&store, STAGE_BRANCH, &staging, &err));
+	command = alloc_printf("cd %s && %s", staging.path, commands);
+	assert_int_equal(system(command), 0);
+	free(command);
+}
+
+static uint64_t latest(void)
+{
+	uint64_t number;
+
+	good(store_latest(&store, &number, &err));
+	return number;
+}
+
+static void seal(struct record *record, const char *const *hint)
+{
+	struct changes changes = CHANGES_NONE;
+
+	for (size_t i = 0; hint != NULL && hint[i] != NULL; i++)
+		changes_add(&changes, hint[i], strlen(hint[i]));
+	changes_sort(&changes);
+	*record = (struct record)RECORD_NONE;
+	good(store.storage->seal(&store, &staging, latest(), hint != NULL ? &changes : NULL, record, &err));
+	changes_release(&changes);
+}
+
+static uint64_t publish_staged(const char *const *hint)
+{
+	struct record record;
+	uint64_t number = 0;
+
+	seal(&record, hint);
+	good(publish(&store, &staging, &record, &number, &err));
+	record_release(&record);
+	return number;
+}
+
+static struct record read_record(uint64_t number)
+{
+	struct record record;
+
+	assert_int_equal(record_read(&store, number, &record), RECORD_GOOD);
+	return record;
+}
+
+/* The record as text: "op path" a line. */
+static void expect(const struct record *record, const char *want)
+{
+	static const char ops[] = "=+!-i";
+	char *text = alloc_copy("");
+
+	for (size_t i = 0; i < record->count; i++) {
+		const struct record_entry *entry = &record->entries[i];
+		char *longer = alloc_printf("%s%c%s\n", text, ops[entry->op], entry->path);
+
+		free(text);
+		text = longer;
+	}
+	assert_string_equal(text, want);
+	free(text);
+}
+
+#define FIRST                                                                                           \
+	"mkdir -p d/e && echo one > d/one && echo two > d/e/two && ln -s one d/l && : > z && touch -d " \
+	"@1000000000 d/e d ."
+
+static void test_first_is_whole(void **state)
+{
+	(void)state;
+	stage_and_run(FIRST);
+	assert_int_equal(publish_staged(NULL), 1);
+	struct record record = read_record(1);
+	assert_true(record.whole && record.base == 0 && !record.several && record.total == record.count);
+	expect(&record, "+\n+d\n+d/e\n+d/e/two\n+d/l\n+d/one\n+z\n");
+	const struct record_entry *one = record_find(&record, "d/one");
+	struct digest digest;
+	struct stat st;
+	assert_int_equal(lstat("store/snapshots/1/d/one", &st), 0);
+	digest_bytes("one\n", 4, &digest);
+	assert_memory_equal(one->content.bytes, digest.bytes, DIGEST_SIZE);
+	assert_true(one->ino == st.st_ino && one->size == 4 && one->mode == st.st_mode &&
+		    one->mtime == st.st_mtim.tv_sec && one->mtime_ns == (uint32_t)st.st_mtim.tv_nsec);
+	digest_bytes("one", 3, &digest);
+	assert_memory_equal(record_find(&record, "d/l")->content.bytes, digest.bytes, DIGEST_SIZE);
+	assert_null(record_find(&record, "d/three"));
+	record_release(&record);
+}
+
+static void test_changes(void **state)
+{
+	(void)state;
+	stage_and_run(FIRST " && seq 200 | xargs touch");
+	publish_staged(NULL);
+	stage_and_run("rm z && echo uno > n && mv n d/one && mkdir f && : > f/g && touch -d @1000000000 d");
+	assert_int_equal(publish_staged(NULL), 2);
+	struct record record = read_record(2), all;
+	assert_true(!record.whole && record.base == 1 && record.chain == record.count);
+	expect(&record, "!\n!d/one\n+f\n+f/g\n-z\n");
+	record_release(&record);
+	assert_int_equal(record_manifest(&store, 2, &all), RECORD_GOOD);
+	assert_int_equal(all.count, 200 + 8);
+	assert_non_null(record_find(&all, "f/g"));
+	assert_null(record_find(&all, "z"));
+	assert_int_equal(record_find(&all, "d/one")->size, 4);
+	record_release(&all);
+}
+
+/* With a hint the rest is not looked at; all that is in a directory on the way is. */
+static void test_hint(void **state)
+{
+	static const char *const hint[] = { "d/e/two", NULL };
+	struct record record;
+
+	(void)state;
+	stage_and_run(FIRST " && mkdir other && seq 200 | xargs touch");
+	publish_staged(NULL);
+	stage_and_run("echo t > n && mv n d/e/two && echo u > n && mv n d/one && : > other/unseen");
+	seal(&record, hint);
+	expect(&record, "!\n!d\n!d/e\n!d/e/two\n!d/one\n");
+	record_release(&record);
+	seal(&record, (const char *const[]){ "other", NULL });
+	expect(&record, "!\n!other\n+other/unseen\n");
+	record_release(&record);
+}
+
+static void test_equal_files_are_shared(void **state)
+{
+	struct record record;
+	struct stat mine, theirs;
+
+	(void)state;
+	stage_and_run(FIRST);
+	publish_staged(NULL);
+	stage_and_run("cp -a d/one n && mv n d/one && touch -d @1000000000 d .");
+	seal(&record, NULL);
+	assert_true(record_empty(&record) && record.count == 0);
+	record_release(&record);
+	char *path = alloc_printf("%s/d/one", staging.path);
+	assert_true(lstat(path, &mine) == 0 && lstat("store/snapshots/1/d/one", &theirs) == 0);
+	assert_int_equal(mine.st_ino, theirs.st_ino);
+	free(path);
+	/* P17: nothing else was linked anew. */
+	assert_int_equal(lstat("store/snapshots/1/d/e/two", &theirs), 0);
+	stage_and_run("true");
+	struct stat before = theirs;
+	assert_int_equal(lstat("store/snapshots/1/d/e/two", &before), 0);
+	seal(&record, NULL);
+	record_release(&record);
+	assert_int_equal(lstat("store/snapshots/1/d/e/two", &theirs), 0);
+	assert_memory_equal(&before.st_ctim, &theirs.st_ctim, sizeof(before.st_ctim));
+}
+
+/* Names that become one file, or are one no more, are news, though each reads as before. */
+static void test_links(void **state)
+{
+	struct record record;
+
+	(void)state;
+	stage_and_run("echo x > a && echo x > b && ln a c && touch -d @1000000000 a b .");
+	publish_staged(NULL);
+	record = read_record(1);
+	assert_true(record.several);
+	record_release(&record);
+	stage_and_run("cp -a a n && mv n c && touch -d @1000000000 .");
+	seal(&record, NULL);
+	assert_false(record_empty(&record));
+	record_release(&record);
+	stage_and_run("ln -f a b && touch -d @1000000000 .");
+	seal(&record, NULL);
+	assert_false(record_empty(&record));
+	record_release(&record);
+	stage_and_run("cp -a a n && ln -f n c && mv n a && cp -a b n && mv n b && touch -d @1000000000 .");
+	seal(&record, NULL);
+	assert_true(record_empty(&record));
+	record_release(&record);
+}
+
+/* A record of each publish, until they are as large as the tree: then a whole one. */
+static void test_chain(void **state)
+{
+	struct changes changes = CHANGES_NONE;
+	bool whole = false;
+
+	(void)state;
+	stage_and_run(FIRST);
+	publish_staged(NULL);
+	for (int i = 0; i < 8; i++) {
+		stage_and_run("date +%N > n && mv n z && touch -d @1000000000 .");
+		publish_staged(NULL);
+		struct record record = read_record(latest()), all;
+		whole = whole || record.whole;
+		assert_int_equal(record.base, latest() - 1);
+		record_release(&record);
+		assert_int_equal(record_manifest(&store, latest(), &all), RECORD_GOOD);
+		assert_int_equal(all.count, 7);
+		record_release(&all);
+		record_changes(&store, 2, latest(), &changes);
+		assert_false(changes.unknown);
+		changes_sort(&changes);
+		assert_true(changes.count <= 1 && (changes.count == 0 || strcmp(changes.paths[0], "z") == 0));
+		changes_release(&changes);
+	}
+	assert_true(whole);
+	record_changes(&store, 3, 3, &changes);
+	assert_true(changes.count == 0 && !changes.unknown);
+}
+
+static void test_doubt(void **state)
+{
+	struct changes changes = CHANGES_NONE;
+	struct record record;
+
+	(void)state;
+	stage_and_run(FIRST);
+	publish_staged(NULL);
+	stage_and_run("echo a > a");
+	publish_staged(NULL);
+	assert_int_equal(
+		system("printf x | dd of=store/.rcu-repo/record/2 bs=1 seek=250 conv=notrunc 2>/dev/null"),
+		0);
+	assert_int_equal(record_read(&store, 2, &record), RECORD_TORN);
+	assert_int_equal(record_manifest(&store, 2, &record), RECORD_TORN);
+	record_changes(&store, 1, 2, &changes);
+	assert_true(changes.unknown);
+	changes_release(&changes);
+	/* Portage makes the next one: it has no record, or what we left of ours. */
+	assert_int_equal(system("cd store; cp -al snapshots/2 snapshots/3; ln -sfn snapshots/3 latest;"
+				"cp .rcu-repo/record/1 .rcu-repo/record/3"),
+			 0);
+	assert_int_equal(record_read(&store, 4, &record), RECORD_MISSING);
+	assert_int_equal(record_read(&store, 3, &record), RECORD_TORN);
+	stage_and_run("echo b > b");
+	assert_int_equal(publish_staged(NULL), 4);
+	record = read_record(4);
+	assert_true(record.whole && record.base == 3);
+	expect(&record, "!\n=a\n+b\n=d\n=d/e\n=d/e/two\n=d/l\n=d/one\n=z\n");
+	record_release(&record);
+	/* Another tree under the same number. */
+	assert_int_equal(system("cd store/snapshots && cp -al 4 new && mv 4 old && mv new 4 && rm -r old"),
+			 0);
+	assert_int_equal(record_read(&store, 4, &record), RECORD_FOREIGN);
+	record_changes(&store, 3, 4, &changes);
+	assert_true(changes.unknown);
+	changes_release(&changes);
+}
+
+static void test_sweep(void **state)
+{
+	(void)state;
+	stage_and_run(FIRST " && seq 50 | xargs touch");
+	publish_staged(NULL);
+	for (int i = 0; i < 3; i++) {
+		stage_and_run("date +%N > n && mv n z");
+		publish_staged(NULL);
+	}
+	scratch_write("store/.rcu-repo/record/77", "left over");
+	assert_int_equal(system("rm -r store/snapshots/1 store/snapshots/3"), 0);
+	good(record_sweep(&store, &err));
+	/* 4 stands on 3, and all on 1, the whole one. */
+	assert_int_equal(system("test \"$(ls store/.rcu-repo/record | xargs)\" = '1 2 3 4'"), 0);
+	assert_int_equal(system("rm -r store/snapshots/4"), 0);
+	good(record_sweep(&store, &err));
+	assert_int_equal(system("test \"$(ls store/.rcu-repo/record | xargs)\" = '1 2'"), 0);
+}
+
+#define record_test(function) cmocka_unit_test_setup_teardown(function, enter, leave)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		record_test(test_first_is_whole), record_test(test_changes),
+		record_test(test_hint),           record_test(test_equal_files_are_shared),
+		record_test(test_links),          record_test(test_chain),
+		record_test(test_doubt),          record_test(test_sweep),
+	};
+
+	umask(022);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
