@@ -11,6 +11,7 @@
 #include "core/guard_text.h"
 #include "core/preload_list.h"
 #include "helper/alloc.h"
+#include "helper/guard_apply.h"
 #include "helper/loadable.h"
 #include "helper/tree.h"
 
@@ -43,11 +44,37 @@ static bool program_loads(const char *command)
 	return loads;
 }
 
+static bool possible(enum guard_way way, const struct store *store, const char *command)
+{
+	switch (way) {
+	case GUARD_NONE:
+		return true;
+	case GUARD_PRELOAD:
+		return library_good() && program_loads(command);
+	case GUARD_KERNEL:
+		return kernel_guard_possible(store);
+	}
+	return false;
+}
+
+static enum guard_way way_named(const char *name)
+{
+	return strcmp(name, "kernel") == 0    ? GUARD_KERNEL
+	       : strcmp(name, "preload") == 0 ? GUARD_PRELOAD
+					      : GUARD_NONE;
+}
+
 enum guard_way guard_choose(const struct store *store, const char *command, enum guard_program program)
 {
-	(void)store;
-	(void)program;
-	return library_good() && program_loads(command) ? GUARD_PRELOAD : GUARD_NONE;
+	const char *wanted = getenv(ENV_GUARD_WAY);
+	const enum guard_way first = program == GUARD_KNOWN ? GUARD_PRELOAD : GUARD_KERNEL;
+	const enum guard_way second = first == GUARD_KERNEL ? GUARD_PRELOAD : GUARD_KERNEL;
+
+	if (wanted && *wanted)
+		return possible(way_named(wanted), store, command) ? way_named(wanted) : GUARD_NONE;
+	if (possible(first, store, command))
+		return first;
+	return possible(second, store, command) ? second : GUARD_NONE;
 }
 
 /* ---- start ---- */
@@ -110,6 +137,9 @@ int guard_start(struct guard *guard, const struct staging *staging, enum guard_w
 	guard->way = way;
 	ids.staging = id_of(&tree);
 	ids.snapshots = id_of(&snapshots);
+	guard->staging = staging;
+	if (way == GUARD_KERNEL)
+		return kernel_guard_start(&guard->kernel, staging, guard->scratch, err);
 	memcpy(ids.scratch, strrchr(guard->scratch, '/') + 1, strlen(staging->id) + sizeof(SCRATCH_SUFFIX));
 	preload_init(guard, &ids);
 	return 0;
@@ -119,17 +149,32 @@ int guard_start(struct guard *guard, const struct staging *staging, enum guard_w
 
 const char *guard_enter(const struct guard *guard)
 {
-	if (guard->way != GUARD_PRELOAD)
+	if (guard->way == GUARD_KERNEL)
+		return kernel_guard_enter(&guard->kernel);
+	if (guard->way == GUARD_NONE)
 		return NULL;
 	return putenv(guard->text) == 0 && putenv(guard->preload) == 0 ? NULL : "its guard cannot be set up";
 }
 
 /* ---- the end ---- */
 
+static int apply(struct guard *guard, struct changes *changes, struct err *err)
+{
+	int scratch = open(guard->scratch, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (scratch < 0)
+		return err_errno(err, STATUS_FAILED, guard->scratch, "cannot be opened");
+	int result = layer_apply(scratch, GUARD_UPPER, AT_FDCWD, guard->staging->path, changes, err);
+	close(scratch);
+	return result;
+}
+
 int guard_finish(struct guard *guard, struct changes *changes, struct err *err)
 {
-	(void)err;
-	(void)guard;
+	if (guard->way == GUARD_KERNEL)
+		return kernel_guard_end(&guard->kernel, guard->staging, err) != 0
+			       ? -1
+			       : apply(guard, changes, err);
 	changes_set_unknown(changes);
 	return 0;
 }
@@ -139,6 +184,7 @@ void guard_release(struct guard *guard)
 {
 	struct err ignored = ERR_NONE;
 
+	kernel_guard_release(&guard->kernel);
 	if (guard->scratch)
 		tree_delete(AT_FDCWD, guard->scratch, &ignored);
 	free(guard->scratch);

@@ -13,6 +13,8 @@ helper_libhelper_a_SOURCES = \
 	helper/files.c helper/files.h \
 	helper/held.c helper/held.h \
 	helper/guard.c helper/guard.h \
+	helper/guard_apply.c helper/guard_apply.h \
+	helper/guard_kernel.c helper/guard_kernel.h \
 	helper/hooks.c helper/hooks.h \
 	helper/identity.c helper/identity.h \
 	helper/jobs.c helper/jobs.h \

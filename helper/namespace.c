@@ -116,7 +116,7 @@ static int map_id(const char *path, unsigned id)
 }
 
 /* user_namespaces(7): who may not set groups may map his own. */
-static int enter_mount_namespace(const char *store, struct err *err)
+int namespace_separate(const char *store, struct err *err)
 {
 	const unsigned user = real_id(SYS_geteuid), group = real_id(SYS_getegid);
 
@@ -217,7 +217,7 @@ int namespace_enter(const struct pin *pins, size_t count, bool writable, bool *i
 	int result = keeper_start(&keeper, pins, count, err);
 	*inside = result == 0;
 	if (result == 0)
-		result = enter_mount_namespace(pins[0].snapshot, err);
+		result = namespace_separate(pins[0].snapshot, err);
 	for (size_t i = 0; result == 0 && i < count; i++)
 		result = cover_store(&pins[i], writable, &keeper, err);
 	if (result == 0)

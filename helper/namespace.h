@@ -62,6 +62,12 @@ int namespace_allowed(struct err *err);
 bool namespace_is_users(void);
 
 /*
+ * This process goes into a mount namespace of its own, unprivileged in a user namespace that has its ids alone. What it mounts there is
+ * not seen outside; `path` (absolute) names a mount where the root directory is none (chroot). For guard_kernel.c, too.
+ */
+int namespace_separate(const char *path, struct err *err);
+
+/*
  * Enters a namespace in which each of the pins is what its store says. The pins' descriptors are left open,
  * for the caller to close: the keeper has its own. After a failure with *inside this process is half inside: it must
  * end; without, nothing has changed (no keeper could be started, for instance). No two pins may be of one store.

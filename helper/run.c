@@ -82,6 +82,11 @@ static void __attribute__((noreturn)) child_fail(int report, const char *step, c
 static void __attribute__((noreturn))
 child_start(const struct run *run, const struct signals *signals, pid_t parent, int report)
 {
+	/* As we are: who we become may not enter a namespace. */
+	const char *step = run->guard ? guard_enter(run->guard) : NULL;
+
+	if (step)
+		child_fail(report, step, run->argv[0]);
 	if (run->user && user_become(run->user) != 0)
 		child_fail(report, "it cannot become another user", run->argv[0]);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -101,9 +106,6 @@ child_start(const struct run *run, const struct signals *signals, pid_t parent, 
 		child_fail(report, "descriptors cannot be closed", run->argv[0]);
 	if (run->cwd && chdir(run->cwd) != 0)
 		child_fail(report, "cannot enter its directory", run->cwd);
-	const char *step = run->guard ? guard_enter(run->guard) : NULL;
-	if (step)
-		child_fail(report, step, run->argv[0]);
 	for (const char *const *entry = run->env; entry && *entry; entry++)
 		if (putenv((char *)*entry) != 0)
 			child_fail(report, "environment", *entry);

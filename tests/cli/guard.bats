@@ -84,19 +84,61 @@ each() {
 	done < <(writers)
 }
 
-in_update() {
-	local before=$STORE/snapshots/$(latest)
-	promise "$before" "$T/before"
-	repo update -- env T="$T" sh -c "$2" >"$T/log" 2>&1 || { echo "$1: $(cat "$T/log")"; return 1; }
-	promise "$before" "$T/after"
+# In the staging tree, behind the guard: a writer, and then a look at the snapshot.
+behind_guard() {
+	T=$T sh -c "$2" >"$T/log" 2>&1 || { echo "$1 has failed: $(cat "$T/log")"; return 1; }
+	promise "$SNAPSHOT" "$T/after"
 	diff "$T/before" "$T/after" || { echo "$1 has reached a snapshot"; return 1; }
 }
 
-@test "no writer in update reaches a snapshot" {
+# by WAY: all writers in one update; `way` says that it was this way
+all_behind() {
 	make_tree
+	export T RCU_REPO_GUARD_WAY=$1 SNAPSHOT=$STORE/snapshots/1
 	repo sync --type rsync --uri "$SOURCE"
-	each in_update
+	promise "$SNAPSHOT" "$T/before"
+	export -f promise writers each behind_guard way
+	repo update -- bash -c 'way && each behind_guard' >"$T/way" 2>&1 || { cat "$T/way"; return 1; }
+	grep -qx "$1" "$T/way"
+	promise "$SNAPSHOT" "$T/after"
+	diff "$T/before" "$T/after"
+	[ "$(latest)" = 2 ]
 	is_empty "$STORE/.rcu-repo/staging"
+	# and they did write
+	[ "$(sed -n '$p' "$LOCATION/header")" != "$(sed -n '$p' "$SNAPSHOT/header")" ]
+	[ "$(cat "$LOCATION/clone/f")" = 2 ]
+	[ "$(stat -c %Y "$LOCATION/app-misc/link")" = 8 ]
+	# a note of an overlay is nothing for a snapshot
+	[ -z "$(getfattr -hdR -m 'overlay' "$STORE/snapshots/2")" ]
+}
+
+way() {
+	if grep -q ' - overlay overlay .*\.guard/upper' /proc/self/mountinfo; then
+		echo kernel
+	elif [[ $LD_PRELOAD == *librcu-guard.so* ]]; then
+		echo preload
+	else
+		echo copy
+	fi
+}
+
+# Can the kernel guard what we run?
+skip_unless_kernel_way() {
+	skip_unless_overlay
+	repo update -- sh -c 'echo x >x'
+	export -f way
+	[ "$(RCU_REPO_GUARD_WAY=kernel repo update -- bash -c way 2>&1 | head -n 1)" = kernel ] ||
+		skip "no overlay can be mounted in a namespace here"
+	rm -rf "$STORE" "$LOCATION"
+}
+
+@test "no writer behind the library reaches a snapshot" {
+	all_behind preload
+}
+
+@test "no writer behind an overlay reaches a snapshot" {
+	skip_unless_kernel_way
+	all_behind kernel
 }
 
 # That the test above can fail: the same in a hard-linked clone, without a guard.  What writes a new file and renames is harmless there.
@@ -121,27 +163,157 @@ in_clone() {
 }
 
 @test "what is not written to stays shared, what is written to keeps the rest of its metadata" {
-	make_tree
+	local way
+	make_version "$SOURCE" A
+	skip_unless_command setfattr
+	setfattr -n user.color -v blue "$SOURCE/header"
 	chmod 640 "$SOURCE/header"
-	repo sync --type rsync --uri "$SOURCE"
-	repo update -- sh -c 'rm sparse; truncate -s 1M sparse'
-	repo update -- sh -c 'echo more >>header; chmod 600 sparse'
-	[ "$STORE/snapshots/1/version" -ef "$STORE/snapshots/3/version" ]
-	[ "$(getfattr --only-values -n user.color "$STORE/snapshots/3/header")" = blue ]
-	[ "$(stat -c %a "$STORE/snapshots/3/header")" = 640 ]
-	[ "$(stat -c '%s %y' "$STORE/snapshots/2/sparse")" = "$(stat -c '%s %y' "$STORE/snapshots/3/sparse")" ]
-	[ "$(stat -c %b "$STORE/snapshots/3/sparse")" = 0 ]
-	# a broken link is no change of the directory
-	[ "$(stat -c %y "$STORE/snapshots/2")" = "$(stat -c %y "$STORE/snapshots/3")" ]
+	for way in preload kernel; do
+		rm -rf "$STORE" "$LOCATION"
+		repo sync --type rsync --uri "$SOURCE"
+		repo update -- truncate -s 1M sparse
+		RCU_REPO_GUARD_WAY=$way repo update -- sh -c 'echo more >>header; chmod 600 sparse'
+		[ "$STORE/snapshots/1/version" -ef "$STORE/snapshots/3/version" ]
+		[ "$(getfattr --only-values -n user.color "$LOCATION/header")" = blue ]
+		[ "$(stat -c %a "$LOCATION/header")" = 640 ]
+		[ "$(stat -c '%s %y' "$STORE/snapshots/2/sparse")" = "$(stat -c '%s %y' "$LOCATION/sparse")" ]
+		[ "$(stat -c %b "$LOCATION/sparse")" = 0 ]
+		# neither a broken link nor a copy in an overlay is a change of the directory
+		[ "$(stat -c %y "$STORE/snapshots/2")" = "$(stat -c %y "$LOCATION/")" ]
+	done
 }
 
 @test "a snapshot itself answers as a read-only file system" {
+	local way
 	sync_version A
 	promise "$STORE/snapshots/1" "$T/before"
-	repo update -- sh -c 'cd "$1" && for command in "echo x >>header" "echo x >new" "rm header" "chmod 600 header" "mkdir new" \
-		"touch header" "ln header new" "mv header new" "touch ."; do sh -c "$command" 2>&1 || :; done >"$2"; cd "$3" && echo x >x' \
-		sh "$STORE/snapshots/1" "$T/said" "$T"
-	[ "$(grep -c 'Read-only file system' "$T/said")" = 9 ]
+	for way in preload kernel; do
+		RCU_REPO_GUARD_WAY=$way repo update -- sh -c 'cd "$1" && for command in "echo x >>header" "echo x >new" "rm header" "chmod 600 header" "mkdir new" \
+			"touch header" "ln header new" "mv header new" "touch ."; do sh -c "$command" 2>&1 || :; done >"$2"' \
+			sh "$STORE/snapshots/1" "$T/said"
+		[ "$(grep -c 'Read-only file system' "$T/said")" = 9 ]
+		promise "$STORE/snapshots/1" "$T/after"
+		diff "$T/before" "$T/after"
+	done
+}
+
+@test "what the library cannot be loaded into is not started behind it, and held by the kernel" {
+	skip_unless_command busybox
+	[[ $(file -L "$(command -v busybox)") == *static* ]] || skip "busybox is no static program here"
+	sync_version A
+	promise "$STORE/snapshots/1" "$T/before"
+	RCU_REPO_GUARD_WAY=preload repo update -- sh -c 'busybox sh -c "echo x >>header"; echo $? >"$1"; cd / && echo x >>"$RCU_REPO_STAGING/version"' \
+		sh "$T/status"
+	[ "$(cat "$T/status")" = 126 ]
+	[ "$(latest)" = 2 ]
+	[ "$STORE/snapshots/1/header" -ef "$STORE/snapshots/2/header" ]
+	# as the command itself it gets a full copy
+	RCU_REPO_GUARD_WAY=preload repo update -- busybox sh -c 'echo x >>header; chmod 600 version'
+	[ "$(stat -c %a "$LOCATION/version")" = 600 ]
+	skip_unless_overlay
+	RCU_REPO_GUARD_WAY=kernel repo update -- busybox sh -c 'echo y >>header; chmod 640 version; rm tell; mkdir tell; echo z >tell/z'
+	[ -e "$LOCATION/tell/z" ]
 	promise "$STORE/snapshots/1" "$T/after"
 	diff "$T/before" "$T/after"
+}
+
+@test "chattr reaches no snapshot" {
+	skip_unless_root
+	skip_unless_command chattr
+	sync_version A
+	chattr +d "$STORE/snapshots/1/version" 2>/dev/null || skip "no such attributes on this file system"
+	chattr -d "$STORE/snapshots/1/version"
+	flags() { lsattr "$1" | cut -d' ' -f1; }
+	[[ $(flags "$STORE/snapshots/1/header") != *d* ]]
+	export -f flags
+	RCU_REPO_GUARD_WAY=preload repo update -- bash -c 'chattr +d header && [[ $(flags header) == *d* ]]'
+	[[ $(flags "$STORE/snapshots/1/header") != *d* ]]
+}
+
+@test "hard links in the tree: two names become two files when one is written to, in both ways" {
+	local way
+	for way in preload kernel; do
+		rm -rf "$STORE" "$LOCATION"
+		make_version "$SOURCE" A
+		ln "$SOURCE/header" "$SOURCE/second"
+		repo sync --type rsync --uri "$SOURCE"
+		RCU_REPO_GUARD_WAY=$way repo update -- sh -c 'echo more >>header; echo a >new; ln new newer'
+		grep more "$LOCATION/header"
+		[ "$(grep -c more "$LOCATION/second")" = 0 ]
+		[ "$LOCATION/second" -ef "$STORE/snapshots/1/second" ]
+		[ "$LOCATION/new" -ef "$LOCATION/newer" ]
+	done
+}
+
+@test "an overlay's layer: what was removed, replaced, emptied, renamed" {
+	make_version "$SOURCE" A
+	mkdir -p "$SOURCE/deep/er/est" && echo 1 >"$SOURCE/deep/er/est/one" && echo 2 >"$SOURCE/deep/two"
+	skip_unless_command setfattr
+	setfattr -n user.gone -v x "$SOURCE/deep"
+	cat >"$T/change" <<-'END'
+		rm header
+		rm -r app-misc/one && mkdir -p app-misc/one/sub && echo n >app-misc/one/sub/n
+		rm -r deep/er && mkdir -p deep/er/est && echo other >deep/er/est/other
+		rm tell && mkdir tell && echo t >tell/t
+		rm -r empty && echo file >empty
+		setfattr -x user.gone deep && setfattr -n user.come -v y deep
+		mv profiles elsewhere
+		rm app-misc/link && ln -s nowhere app-misc/link
+		mkfifo fifo
+		chmod 700 deep/er
+		mkdir gone && rmdir gone
+		touch -d @99 deep .
+	END
+	for way in copy kernel; do
+		rm -rf "$STORE" "$LOCATION"
+		repo sync --type rsync --uri "$SOURCE"
+		RCU_REPO_GUARD_WAY=$way repo update -- sh -e "$T/change"
+		# times of what is made anew differ
+		(cd "$LOCATION/" && find . -printf '%p %y %m %l\n' | LC_ALL=C sort; find . -type f -exec cksum {} + | sort
+		getfattr -hdR -m - .; stat -c '%n %Y' deep . version) >"$T/$way"
+		is_empty "$STORE/.rcu-repo/staging"
+	done
+	diff "$T/copy" "$T/kernel"
+}
+
+@test "an unprivileged user, in both ways" {
+	for_everybody
+	cp -r "$RCU_SRC/tests" "$T/public/"
+	install -d -o 65534 "$T/his"
+	make_version "$SOURCE" A
+	local way
+	for way in preload kernel; do
+		cat >"$T/script" <<-'END'
+			set -e
+			repo() { command=$1; shift; "$RCU_REPO" $command --location "$T/his/l.$way" --store "$T/his/s.$way" --set sync-rcu-durability=none "$@"; }
+			repo sync --type rsync --uri "$T/source"
+			RCU_REPO_GUARD_WAY=$way repo update -- sh -c 'echo more >>header; chmod 600 version; touch -h -d @5 app-misc/link; rm SUMS; echo "$LD_PRELOAD"; grep -c "guard/upper" /proc/self/mountinfo || :'
+		END
+		RCU_REPO=$RCU_REPO T=$T way=$way unprivileged bash "$T/script" >"$T/log" 2>&1 || { cat "$T/log"; return 1; }
+		if [ "$way" = kernel ]; then
+			[ "$(grep -cx 1 "$T/log")" = 1 ] || { unprivileged unshare -Ur true || skip "no user namespaces here"; cat "$T/log"; return 1; }
+		fi
+		[ "$(version_of "$T/his/s.$way/snapshots/1")" = A ]
+		[ "$(stat -c %a "$T/his/s.$way/snapshots/1/version")" = 644 ]
+		[ "$(stat -c %a "$T/his/l.$way/version")" = 600 ]
+		[ ! -e "$T/his/l.$way/SUMS" ]
+		[ "$T/his/s.$way/snapshots/1/tell" -ef "$T/his/s.$way/snapshots/2/tell" ]
+	done
+}
+
+@test "a process that is left behind: seen by the kernel whatever it holds, and harmless where it holds nothing" {
+	skip_unless_kernel_way
+	sync_version A
+	export RCU_REPO_GUARD_WAY=kernel
+	refused 1 'still at work in it' repo update -- sh -c \
+		'echo x >x; (exec sleep 1000 </dev/null >/dev/null 2>&1 3>&- 4>&-) & echo $! >"$1"' sh "$T/pid"
+	kill "$(cat "$T/pid")"
+	[ "$(latest)" = 1 ]
+	# It knows the path, and writes to it afterwards: in its namespace that is the read-only store.
+	repo update -- sh -c 'echo x >x; (cd /; exec sh -c "while [ ! -e $1 ]; do sleep 0.1; done; echo bad >>$RCU_REPO_STAGING/x
+		echo done >$2" </dev/null >/dev/null 2>&1 3>&- 4>&-) &' sh "$T/go" "$T/done"
+	[ "$(cat "$LOCATION/x")" = x ]
+	touch "$T/go"
+	wait_until test -e "$T/done"
+	[ "$(cat "$LOCATION/x")" = x ]
 }

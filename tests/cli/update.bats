@@ -55,6 +55,9 @@ teardown() { lib_done; }
 
 @test "what COMMAND does to the staging directory itself" {
 	sync_version A
+	# behind an overlay it can do none of this
+	refused 1 'sh: exit status' repo update -- sh -c 'rm -rf "$RCU_REPO_STAGING"'
+	export RCU_REPO_GUARD_WAY=copy
 	refused 1 'staging directory is gone' repo update -- sh -c 'cd / && mv "$RCU_REPO_STAGING" "$1"' sh "$T/away"
 	refused 1 'something else is in the place' repo update -- sh -c 'cd / && mv "$RCU_REPO_STAGING" "$1" &&
 		ln -s "$1" "$RCU_REPO_STAGING"' sh "$T/away2"
