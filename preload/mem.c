@@ -21,20 +21,41 @@ static word word_at(const char *text)
 	return w;
 }
 
+/* Both ends, as far as a `type` goes; they may overlap. */
+#define COPY_ENDS(type, to, from, length)                                                 \
+	do {                                                                              \
+		type first_, last_;                                                       \
+		__builtin_memcpy(&first_, (from), sizeof(type));                          \
+		__builtin_memcpy(&last_, (from) + (length) - sizeof(type), sizeof(type)); \
+		__builtin_memcpy((to), &first_, sizeof(type));                            \
+		__builtin_memcpy((to) + (length) - sizeof(type), &last_, sizeof(type));   \
+	} while (0)
+
+static void copy_short(char *to, const char *from, size_t length)
+{
+	if (length >= sizeof(uint64_t))
+		COPY_ENDS(uint64_t, to, from, length);
+	else if (length >= sizeof(uint32_t))
+		COPY_ENDS(uint32_t, to, from, length);
+	else
+		while (length--)
+			*to++ = *from++;
+}
+
+/* Paths are some tens of bytes: the last block once more in part, rather than what is left of it byte by byte. */
 void *memcpy(void *restrict to, const void *restrict from, size_t length)
 {
+	const size_t block = 16;
 	char *t = to;
-	const char *f = from;
+	const char *f = from, *last = f + length - block;
 
-	if (length < sizeof(word)) {
-		while (length--)
-			*t++ = *f++;
+	if (length < block) {
+		copy_short(t, f, length);
 		return to;
 	}
-	/* The last word once more in part, rather than byte by byte. */
-	for (; length > sizeof(word); length -= sizeof(word), t += sizeof(word), f += sizeof(word))
-		__builtin_memcpy(t, f, sizeof(word));
-	__builtin_memcpy(t + length - sizeof(word), f + length - sizeof(word), sizeof(word));
+	for (; f < last; f += block, t += block)
+		__builtin_memcpy(t, f, block);
+	__builtin_memcpy(t + (last - f), last, block);
 	return to;
 }
 
