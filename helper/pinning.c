@@ -22,10 +22,11 @@
 #define RETAKE_TRIES 10000
 
 struct pinning_request {
-	char *name;      /* as the command line names it, for -s REPO=N */
-	char *location;  /* NULL: to be looked up in the configuration */
-	uint64_t number; /* 0: the latest, or the outer pin */
-	char *kept;      /* the name of a kept snapshot, still to be looked up; NULL: none */
+	char *name;         /* as the command line names it, for -s REPO=N */
+	char *location;     /* NULL: to be looked up in the configuration */
+	uint64_t number;    /* 0: the latest, or the outer pin */
+	const char *chosen; /* what -s says of it; NULL: nothing */
+	char *kept;         /* the name of a kept snapshot, still to be looked up; NULL: none */
 };
 
 static void add_request(struct pinning *pinning, const char *name, const char *location)
@@ -115,6 +116,10 @@ static int choose_number(struct pinning *pinning, const char *text, struct err *
 	if (!found)
 		return err_fail(err, STATUS_USAGE, "--snapshot", "%s: that repository is not asked for",
 				text);
+	if (found->chosen && strcmp(found->chosen, digits) != 0)
+		return err_fail(err, STATUS_USAGE, "--snapshot", "both %s and %s of %s", found->chosen,
+				digits, found->name);
+	found->chosen = digits;
 	free(found->kept);
 	found->kept = is_number ? NULL : alloc_copy(digits);
 	found->number = is_number ? number : 0;
@@ -285,12 +290,31 @@ static int take_requests(struct pinning *pinning, struct outers *outers, struct 
 	return 0;
 }
 
+/*
+ * Where none is named, -s and --fresh are also about what we were started under, of which the configuration need not know; it is named
+ * by its location then.
+ */
+static void request_outers(struct pinning *pinning, const struct outers *outers)
+{
+	for (size_t i = 0; i < outers->count; i++) {
+		bool asked = false;
+
+		for (size_t r = 0; !asked && r < pinning->request_count; r++)
+			asked = outer_of(outers, pinning->requests[r].location) == &outers->list[i];
+		if (!asked)
+			add_request(pinning, outers->list[i].text.location, outers->list[i].text.location);
+	}
+}
+
 int pinning_take(struct pinning *pinning, bool *nothing, struct err *err)
 {
+	const bool all = pinning->request_count == 0 && !pinning->outer_only;
 	struct outers outers;
 	int result = resolve(pinning, err);
 
 	outers_read(&outers, pinning->outer);
+	if (result == 0 && all && (pinning->fresh || pinning->snapshot_count > 0))
+		request_outers(pinning, &outers);
 	for (size_t i = 0; result == 0 && i < pinning->snapshot_count; i++)
 		result = choose_number(pinning, pinning->snapshots[i], err);
 	for (size_t i = 0; result == 0 && i < pinning->request_count; i++)

@@ -60,6 +60,7 @@ struct launch {
 	const char *reexec; /* EXE */
 	bool enter;         /* EXE was handed to us because it does not load the shim */
 	enum via via;
+	bool via_given;
 	bool writable, strict, print, help, version;
 	bool in_namespace; /* it has been entered */
 	char **command;    /* ARGV0 ARG... */
@@ -91,10 +92,15 @@ static int take_via(void *target, const char *value, struct err *err)
 	static const char *const ways[] = { [VIA_AUTO] = "auto", "preload", "namespace" };
 
 	for (enum via via = VIA_AUTO; via <= VIA_NAMESPACE; via++) {
-		if (strcmp(value, ways[via]) == 0) {
-			((struct launch *)target)->via = via;
-			return 0;
-		}
+		if (strcmp(value, ways[via]) != 0)
+			continue;
+		struct launch *launch = target;
+		if (launch->via_given && launch->via != via)
+			return err_fail(err, STATUS_CANNOT_PIN, "--via", "both %s and %s", ways[launch->via],
+					value);
+		launch->via = via;
+		launch->via_given = true;
+		return 0;
 	}
 	return err_fail(err, STATUS_CANNOT_PIN, "--via", "%s: not auto, preload or namespace", value);
 }
@@ -160,10 +166,25 @@ static void print_help(void)
 	puts("\nThe manual is rcu-exec(1).");
 }
 
+/* A line is a pin, and a tab is between its two: what could be taken for that is %XX, as in RCU_EXEC_PINS. */
+static void print_path(const char *path)
+{
+	for (; *path; path++) {
+		if (*path == '%' || *path == '\t' || *path == '\n')
+			printf("%%%02X", (unsigned char)*path);
+		else
+			putchar(*path);
+	}
+}
+
 static int print_pins(const struct pinning *pinning, struct err *err)
 {
-	for (size_t i = 0; i < pinning->count; i++)
-		printf("%s\t%s\n", pinning->pins[i].location, pinning->pins[i].snapshot);
+	for (size_t i = 0; i < pinning->count; i++) {
+		print_path(pinning->pins[i].location);
+		putchar('\t');
+		print_path(pinning->pins[i].snapshot);
+		putchar('\n');
+	}
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return err_errno(err, STATUS_CANNOT_PIN, "stdout", "cannot be written");
 	return 0;
@@ -469,7 +490,7 @@ static int start(struct launch *launch, char **words, struct err *err)
 	if (result != 0)
 		return -1;
 	if (launch->help || launch->version) {
-		launch->version ? (void)puts(PACKAGE_STRING) : print_help();
+		launch->version ? (void)puts("rcu-exec (" PACKAGE_NAME ") " PACKAGE_VERSION) : print_help();
 		return 0;
 	}
 	if (launch->writable && launch->via == VIA_PRELOAD)

@@ -395,6 +395,33 @@ A" ]
 	refused 125 "not allowed here" not_allowed "$RCU_EXEC" -w -l "$LOCATION" -- true
 }
 
+# behind NUMBER: COMMAND, for which a system call is as on a kernel that does not have it
+behind() {
+	/usr/bin/python3 - "$@" <<-'END'
+		import ctypes, os, struct, sys
+		libc = ctypes.CDLL(None, use_errno=True)
+		code = [(0x20, 0, 0, 0), (0x15, 0, 1, int(sys.argv[1])), (0x06, 0, 0, 0x50000 | 38), (0x06, 0, 0, 0x7fff0000)]
+		rules = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *c) for c in code))
+		program = struct.pack("HxxxxxxQ", len(code), ctypes.addressof(rules))
+		libc.prctl(38, 1, 0, 0, 0)
+		if libc.prctl(22, 2, program, 0, 0) != 0: sys.exit("no filter")
+		os.execv(sys.argv[2], sys.argv[2:])
+	END
+}
+
+@test "auto: a kernel that lacks what a view is made with is one that allows none" {
+	local number
+	publish A
+	for number in 430 442; do # fsopen, mount_setattr
+		run -0 behind $number "$RCU_EXEC" -l "$LOCATION" busybox cat "$LOCATION/version"
+		echo "$output"
+		[[ $output == "rcu-exec: "*"busybox: is a static program"*"not allowed here: Function not implemented: it runs unpinned"$'\n'* ]]
+		run -125 behind $number "$RCU_EXEC" --strict -l "$LOCATION" busybox true
+		run -0 behind $number "$RCU_EXEC" -l "$LOCATION" /bin/cat "$LOCATION/version"
+		[ "$output" = A ]
+	done
+}
+
 @test "-w: a view of its own, gone with the command; the snapshot and others see nothing" {
 	skip_unless_overlay
 	sync_version A

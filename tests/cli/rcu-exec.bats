@@ -55,6 +55,24 @@ cannot_pin() {
 	rcu_exec -p -l "$T/two" -s "$T/two=1" | grep store-two/snapshots/1
 }
 
+@test "-p writes a tab, a newline and a percent sign of a path as %XX" {
+	local odd="$T/a"$'\t'"b"$'\n'"c%d=e"
+	mkdir -p "$odd"
+	sync_version A
+	ln -s "$STORE/latest" "$odd/location"
+	rcu_exec -p -l "$odd/location" >"$T/out"
+	printf '%s\t%s\n' "$T/a%09b%0Ac%25d=e/location" "$STORE/snapshots/1" | cmp - "$T/out"
+}
+
+@test "options that contradict one another are refused" {
+	sync_version A
+	run -125 "$RCU_EXEC" -l "$LOCATION" --via=preload --via=namespace true
+	[ "$output" = "rcu-exec: --via: both preload and namespace" ]
+	run -125 "$RCU_EXEC" -l "$LOCATION" -s 1 -s 2 true
+	[ "$output" = "rcu-exec: --snapshot: both 1 and 2 of $LOCATION" ]
+	rcu_exec -l "$LOCATION" --via=preload --via=preload -s 1 -s "$LOCATION=1" true
+}
+
 @test "RCU_EXEC_PINS names the pins, and LD_PRELOAD has the shim last" {
 	sync_version A
 	LD_PRELOAD=libm.so.6 rcu_exec -l "$LOCATION" -- env >"$T/env"
@@ -73,6 +91,19 @@ cannot_pin() {
 		rcu_exec -l "$1" -s 2 "$RCU_EXEC" -l "$1" cat "$1/version"
 		rcu_exec -l "$1" -p' bash "$LOCATION" "$SOURCE" >"$T/out"
 	printf '%s\n' A B B B "$LOCATION	$STORE/snapshots/1" | cmp - "$T/out"
+}
+
+@test "-s and --fresh under an outer pin are about it, though no configuration knows of it" {
+	sync_version A
+	make_version "$SOURCE" B
+	rcu_exec -l "$LOCATION" -- bash -c '. "$RCU_SRC/tests/lib.bash"
+		"$RCU_REPO" sync --quiet --location "$1" --type rsync --uri "$2"
+		rcu_exec cat "$1/version"
+		rcu_exec --fresh cat "$1/version"
+		rcu_exec -s 2 cat "$1/version"
+		rcu_exec -s "$1=2" cat "$1/version"
+		rcu_exec --via=namespace --fresh cat "$1/version"' bash "$LOCATION" "$SOURCE" >"$T/out"
+	printf '%s\n' A B B B B | cmp - "$T/out"
 }
 
 @test "an outer pin stays though the inner one is of another repository, and without a configuration" {

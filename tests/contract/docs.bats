@@ -128,7 +128,7 @@ same() {
 			[ -s "$T/out" ]
 			[ ! -s "$T/err" ]
 		done
-		"$RCU_BUILD/helper/$program" --version | grep -E '^rcu-repo [0-9]+\.[0-9]+\.[0-9]+'
+		"$RCU_BUILD/helper/$program" --version | grep -E "^($program|$program \(rcu-repo\)) [0-9]+\.[0-9]+\.[0-9]+"
 	done
 }
 
