@@ -128,12 +128,15 @@ taken() { gc && [ ! -e "$STORE/snapshots/$1" ]; }
 }
 
 @test "the keeper is killed: the view stays" {
+	local reader
 	sync_version A
 	background "$RCU_EXEC" --via=namespace -l "$LOCATION" -- busybox sh -c '
 		until [ -e "$2/go" ]; do busybox touch "$2/ready"; busybox sleep 0.02; done; busybox cat "$1/version"' \
 		sh "$LOCATION" "$T" >"$T/out"
 	wait_until test -e "$T/ready"
-	kill -9 "$(repo readers --json | grep -o '"pid": *[0-9]*' | grep -o '[0-9]*$')"
+	for reader in $(repo readers --json | grep -o '"pid": *[0-9]*' | grep -o '[0-9]*$'); do # the keeper, and what it keeps it for
+		[[ $(readlink "/proc/$reader/exe") != */rcu-exec ]] || kill -9 "$reader"
+	done
 	publish B
 	touch "$T/go"
 	wait "$BACKGROUND"

@@ -304,7 +304,8 @@ cannot_pin() {
 		STORE=$T/at/store-${#name}
 		sync_version A
 		[ "$(rcu_exec -l "$LOCATION" -- "$RCU_EXEC" -l "$LOCATION" -- cat "$LOCATION/version")" = A ]
-		[ "$(rcu_exec -p -l "$LOCATION" -s "$LOCATION=1")" = "$LOCATION	$STORE/snapshots/1" ]
+		name=${LOCATION//%/%25}
+		[ "$(rcu_exec -p -l "$LOCATION" -s "$LOCATION=1")" = "${name//$'\n'/%0A}	$STORE/snapshots/1" ]
 	done
 }
 
