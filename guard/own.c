@@ -256,12 +256,18 @@ int own_rename(int dir, const char *path, int to_dir, const char *to, unsigned f
 	return answer(result);
 }
 
-/* The new name, wherever it is, is one of an inode that no snapshot has. */
+/*
+ * The new name, wherever it is, is one of an inode that no snapshot has. A snapshot's own file is on another mount, so to speak: who links
+ * copies then.
+ */
 int own_link(int dir, const char *path, int flags, int to_dir, const char *to)
 {
 	unsigned how = flags & AT_SYMLINK_FOLLOW ? 0 : OWN_NOFOLLOW;
 
 	if (flags & AT_EMPTY_PATH)
 		how |= OWN_EMPTY;
-	return own_entry(to_dir, to) != 0 ? -1 : own_path(dir, path, how);
+	if (own_entry(to_dir, to) != 0)
+		return -1;
+	int result = own_path(dir, path, how);
+	return result != 0 && errno == EROFS ? fail(EXDEV) : result;
 }

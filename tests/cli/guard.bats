@@ -199,7 +199,7 @@ in_clone() {
 
 @test "what the library cannot be loaded into is not started behind it, and held by the kernel" {
 	skip_unless_command busybox
-	[[ $(file -L "$(command -v busybox)") == *static* ]] || skip "busybox is no static program here"
+	ldd "$(command -v busybox)" && skip "busybox is no static program here"
 	sync_version A
 	promise "$STORE/snapshots/1" "$T/before"
 	RCU_REPO_GUARD_WAY=preload repo update -- sh -c 'busybox sh -c "echo x >>header"; echo $? >"$1"; cd / && echo x >>"$RCU_REPO_STAGING/version"' \
@@ -316,4 +316,37 @@ in_clone() {
 	touch "$T/go"
 	wait_until test -e "$T/done"
 	[ "$(cat "$LOCATION/x")" = x ]
+}
+
+# kill -9 at each system call of a break: the file is the old one or the new one, whole, and no other name is in the tree.
+@test "a command that is killed in the middle of a break leaves whole files, and nothing else" {
+	skip_unless_command strace
+	make_version "$SOURCE" A
+	skip_unless_command setfattr
+	for ((i = 0; i < 60; i++)); do echo old >"$SOURCE/f$i"; done
+	setfattr -n user.color -v blue "$SOURCE"/f*
+	repo sync --type rsync --uri "$SOURCE"
+	promise "$STORE/snapshots/1" "$T/before"
+	cat >"$T/killed" <<-'END'
+		names=$(find . | sort) killed=0
+		for call in flock newfstatat openat ioctl copy_file_range fchownat llistxattr lsetxattr fchmodat utimensat renameat; do
+			for when in 1 2 3 4 5 6 7 8 9; do
+				strace -qq -o /dev/null -e trace=$call -e inject=$call:signal=KILL:when=$when \
+					perl -e 'open(F, ">>", $ARGV[0]); print F "more\n"; close F' f$killed 2>/dev/null
+				[ $? = 137 ] || break
+				case $(cat f$killed) in old | "old
+		more") ;; *) echo "$call $when: f$killed"; exit 7 ;; esac
+				[ "$(find . | sort)" = "$names" ] || exit 8
+				[ "$(getfattr --only-values -n user.color f$killed)" = blue ] || exit 9
+				killed=$((killed + 1))
+			done
+		done
+		echo "killed $killed"
+		[ "$killed" -ge 20 ] || exit 8
+		echo x >x
+	END
+	RCU_REPO_GUARD_WAY=preload repo update -- sh "$T/killed" >"$T/log" 2>&1 || { cat "$T/log"; return 1; }
+	promise "$STORE/snapshots/1" "$T/after"
+	diff "$T/before" "$T/after"
+	is_empty "$STORE/.rcu-repo/staging"
 }
