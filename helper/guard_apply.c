@@ -33,7 +33,7 @@ struct apply {
 /* "/proc/self/fd/DIR/NAME": for the calls on extended attributes, of which none takes a descriptor and a name. */
 static char *door_to(int dir, const char *name)
 {
-	return alloc_printf("/proc/self/fd/%d/%s", dir, name);
+	return dir == AT_FDCWD ? alloc_copy(name) : alloc_printf("/proc/self/fd/%d/%s", dir, name);
 }
 
 static bool is_note(const char *attribute)

@@ -2,6 +2,7 @@
 # The store engine: one program a module, against a real store in a directory of its own.
 store_unit_tests = \
 	tests/unit/test_err \
+	tests/unit/test_guard \
 	tests/unit/test_identity \
 	tests/unit/test_lock \
 	tests/unit/test_meta \
@@ -19,6 +20,8 @@ STORE_UNIT_LIBS = $(HELPER_LIBS) $(CMOCKA_LIBS)
 SCRATCH = tests/unit/scratch.c tests/unit/scratch.h tests/unit/skip.h
 tests_unit_test_err_SOURCES = tests/unit/test_err.c
 tests_unit_test_err_LDADD = $(STORE_UNIT_LIBS)
+tests_unit_test_guard_SOURCES = tests/unit/test_guard.c $(SCRATCH)
+tests_unit_test_guard_LDADD = $(STORE_UNIT_LIBS)
 tests_unit_test_identity_SOURCES = tests/unit/test_identity.c
 tests_unit_test_identity_LDADD = $(STORE_UNIT_LIBS)
 tests_unit_test_lock_SOURCES = tests/unit/test_lock.c $(SCRATCH)
