@@ -13,6 +13,7 @@
 
 #include "core/names.h"
 #include "core/sys.h"
+#include "preload/literal.h"
 #include "preload/memory.h"
 #include "preload/state.h"
 
@@ -20,7 +21,8 @@
 #define ROOM_MAX (16 * PATH_MAX)
 #define PROC_MAGIC 0x9fa0 /* statfs(2) */
 #define DOOR_ROOM 32      /* "/proc/self/fd/2147483647" */
-#define LOOP_ROOM 512     /* LOOP and 41 times LOOP_TURN */
+#define ASKED_MAX 32
+#define LOOP_ROOM 512 /* LOOP and 41 times LOOP_TURN */
 #define LOOP "/proc"
 #define LOOP_TURN "/self/.."
 
@@ -50,43 +52,74 @@ static size_t directory_length(const char *path, size_t length)
 	return slash ? directory_before(path, (size_t)(slash - path)) : 0;
 }
 
-/* The length of a text and, behind `slash`, where its last slash is; NO_SLASH. */
-#define NO_SLASH ((size_t)-1)
+/* --- the length of an absolute text, and where its last slash is; or of a mere name --- */
+
+struct span {
+	size_t length;
+	size_t slash;
+};
 
 #ifdef __SSE2__
-/* By aligned blocks, which never cross into a page that the text does not touch: what is looked at around it is masked out. */
+/* By aligned blocks, which never cross into a page that the text does not touch. */
+#define BLOCK 16
+
 __attribute__((no_sanitize("address"))) static inline unsigned equal_bytes(const char *block, __m128i to)
 {
 	return (unsigned)_mm_movemask_epi8(
 		_mm_cmpeq_epi8(_mm_load_si128((const __m128i *)(const void *)block), to));
 }
 
-__attribute__((no_sanitize("address"))) static size_t scan(const char *path, size_t *slash)
+/* Those of the bits below the lowest of `ends`. */
+static inline unsigned before(unsigned bits, unsigned ends)
+{
+	return bits & ((ends & -ends) - 1);
+}
+
+static inline struct span scan_absolute(const char *path)
 {
 	const __m128i zero = _mm_setzero_si128(), stroke = _mm_set1_epi8('/');
-	size_t skew = (uintptr_t)path % sizeof(zero);
-	const char *first = path - skew, *block = first;
+	size_t skew = (uintptr_t)path % BLOCK;
+	const char *block = path - skew;
 	unsigned ends = equal_bytes(block, zero) >> skew << skew;
 
 	while (ends == 0)
-		ends = equal_bytes(block += sizeof(zero), zero);
+		ends = equal_bytes(block += BLOCK, zero);
 	size_t length = (size_t)(block - path) + (unsigned)__builtin_ctz(ends);
-	unsigned found = equal_bytes(block, stroke) & ((1u << __builtin_ctz(ends)) - 1);
-	while (found == 0 && block != first)
-		found = equal_bytes(block -= sizeof(zero), stroke);
-	if (block == first)
-		found = found >> skew << skew;
-	*slash = found ? (size_t)(block - path) + 31 - (unsigned)__builtin_clz(found) : NO_SLASH;
-	return length;
+	unsigned found = before(equal_bytes(block, stroke), ends);
+	/* The text begins with one: what else is in its first block comes before that. */
+	while (found == 0)
+		found = equal_bytes(block -= BLOCK, stroke);
+	return (struct span){ length, (size_t)(block - path) + (31 ^ (unsigned)__builtin_clz(found)) };
+}
+
+/* 0: it has a slash. */
+static inline size_t scan_name(const char *path)
+{
+	const __m128i zero = _mm_setzero_si128(), stroke = _mm_set1_epi8('/');
+	size_t skew = (uintptr_t)path % BLOCK;
+	const char *block = path - skew;
+	unsigned ends = equal_bytes(block, zero) >> skew << skew;
+	unsigned found = equal_bytes(block, stroke) >> skew << skew;
+
+	while (ends == 0) {
+		if (found)
+			return 0;
+		ends = equal_bytes(block += BLOCK, zero);
+		found = equal_bytes(block, stroke);
+	}
+	return before(found, ends) ? 0 : (size_t)(block - path) + (unsigned)__builtin_ctz(ends);
 }
 #else
-static size_t scan(const char *path, size_t *slash)
+static struct span scan_absolute(const char *path)
 {
 	size_t length = strlen(path);
-	const char *found = memrchr(path, '/', length);
 
-	*slash = found ? (size_t)(found - path) : NO_SLASH;
-	return length;
+	return (struct span){ length, (size_t)((const char *)memrchr(path, '/', length) - path) };
+}
+
+static size_t scan_name(const char *path)
+{
+	return strchr(path, '/') ? 0 : strlen(path);
 }
 #endif
 
@@ -102,6 +135,22 @@ static bool ends_in_entry_name(const char *path, size_t length)
 static bool has_leaf(const struct mapped *m)
 {
 	return m->path[m->length - 1] != '/';
+}
+
+static bool follows(enum map_leaf leaf)
+{
+	return leaf < LEAF_NOFOLLOW;
+}
+
+static bool tries(enum map_leaf leaf)
+{
+	return leaf == LEAF_TRY || leaf == LEAF_OPEN;
+}
+
+/* How much of the path has to be known: all of it, or its directory. */
+static size_t length_wanted(const struct mapped *m, enum map_leaf leaf)
+{
+	return follows(leaf) && !tries(leaf) && has_leaf(m) ? m->length : m->directory;
 }
 
 static const struct shim_pin *alias_pin(unsigned known)
@@ -131,18 +180,18 @@ static size_t room_for_walk(size_t path_length)
 	return 3 * path_length + 3 * shim.longest + 256;
 }
 
-/* Only a walk tells what a name L is that is not followed, or a name with slashes behind it that an entry is made under. */
+/* Only a walk tells what a link leads to, a name L that is not followed, or a name with slashes behind it that an entry is made under. */
 static bool is_for_walk(const struct mapped *m, enum map_leaf leaf)
 {
-	if (leaf == LEAF_FOLLOW || leaf == LEAF_TRY)
-		return false;
+	if (follows(leaf))
+		return leaf == LEAF_LINK;
 	return has_leaf(m) ? ends_in_entry_name(m->path, m->length) : leaf == LEAF_NAME;
 }
 
 /* The directory, or all of it, is known: what is to be done? 0, or the room for the mapped text. */
 static inline size_t settle(struct mapped *m, enum map_leaf leaf)
 {
-	m->unsure = leaf == LEAF_TRY && has_leaf(m);
+	m->unsure = tries(leaf) && has_leaf(m);
 	if (m->known == KNOWN_CLEAR)
 		return 0;
 	return alias_pin(m->known)->snapshot_length + m->length - alias_length(m->known) + 1;
@@ -190,14 +239,12 @@ static unsigned alias_before(const char *path, size_t length)
 
 static size_t quick_confined(struct mapped *m, enum map_leaf leaf)
 {
-	bool follow = leaf == LEAF_FOLLOW || leaf == LEAF_TRY;
-
 	m->walk = false;
 	m->unsure = false;
 	m->known = alias_before(m->path, m->length);
 	if (m->known == KNOWN_NOT)
 		return 0;
-	if (follow || m->length > alias_length(m->known))
+	if (follows(leaf) || m->length > alias_length(m->known))
 		return settle(m, LEAF_FOLLOW);
 	/* STORE/latest itself; or LOCATION, which is the link that it is. */
 	if ((m->known - KNOWN_ALIAS) % SHIM_ALIASES == ALIAS_LATEST) {
@@ -209,81 +256,149 @@ static size_t quick_confined(struct mapped *m, enum map_leaf leaf)
 
 /* --- by memory --- */
 
-/* What map_quick() leaves open once it knows the lengths. */
+static const struct glance unknown = { KNOWN_NOT };
+
+/*
+ * Behind a filter a try would be another call than the program's own. What is remembered needs no such test: then nothing is, and nothing
+ * before the start.
+ */
+static inline bool is_live(void)
+{
+	return shim.count != 0 && !__atomic_load_n(&confined, __ATOMIC_RELAXED);
+}
+
+__attribute__((noinline)) static struct glance glance_near(int dir, const char *path, enum map_leaf leaf)
+{
+	size_t length = strlen(path), text = length;
+
+	if (dir != AT_FDCWD || !is_live() || length - 1 >= PATH_MAX - 1 || path[length - 1] == '/' ||
+	    (leaf == LEAF_NOFOLLOW && ends_in_entry_name(path, length)))
+		return unknown;
+	if (leaf != LEAF_FOLLOW)
+		text = directory_length(path, length);
+	const unsigned known = memory_find(memory_seed_cwd(), path, text);
+	return (struct glance){ (uint64_t)length << GLANCE_LENGTH | known };
+}
+
+/*
+ * A mere name needs nothing but the last component to be decided: a try does that, or its being not followed, where it is not L. Apart, so
+ * that an absolute path does not pay for what this needs.
+ */
+__attribute__((noinline)) static struct glance glance_name(int dir, const char *path)
+{
+	return scan_name(path) != 0 && is_live() ? (struct glance){ KNOWN_CLEAR }
+						 : glance_near(dir, path, LEAF_TRY);
+}
+
+__attribute__((noinline)) static struct glance glance_name_nofollow(int dir, const char *path)
+{
+	const size_t length = scan_name(path);
+
+	return length != 0 && length != sizeof(entry_name) - 1 && is_live()
+		       ? (struct glance){ KNOWN_CLEAR }
+		       : glance_near(dir, path, LEAF_NOFOLLOW);
+}
+
+/* Few instructions and no call. A text that is too long for the kernel is never known. */
+__attribute__((always_inline)) static inline struct glance glance(const char *path, enum map_leaf leaf)
+{
+	struct span span = scan_absolute(path);
+	size_t leaf_length = span.length - span.slash - 1, length = span.length;
+
+	if (leaf == LEAF_NOFOLLOW && leaf_length == sizeof(entry_name) - 1)
+		return unknown;
+	if (leaf != LEAF_FOLLOW || leaf_length == 0)
+		length = directory_before(path, span.slash);
+	const unsigned known = memory_find(memory_seed(), path, length);
+	if (__builtin_expect(known <= KNOWN_CLEAR, 1))
+		return (struct glance){ known };
+	length = span.length < PATH_MAX ? span.length : PATH_MAX;
+	return (struct glance){ (uint64_t)length << GLANCE_LENGTH | known };
+}
+
+struct glance map_try(int dir, const char *path)
+{
+	if (__builtin_expect(!path, 0))
+		return unknown;
+	return path[0] == '/' ? glance(path, LEAF_TRY) : glance_name(dir, path);
+}
+
+struct glance map_follow(int dir, const char *path)
+{
+	if (__builtin_expect(!path, 0))
+		return unknown;
+	return path[0] == '/' ? glance(path, LEAF_FOLLOW) : glance_near(dir, path, LEAF_FOLLOW);
+}
+
+struct glance map_nofollow(int dir, const char *path)
+{
+	if (__builtin_expect(!path, 0))
+		return unknown;
+	return path[0] == '/' ? glance(path, LEAF_NOFOLLOW) : glance_name_nofollow(dir, path);
+}
+
+/* What a glance leaves open. */
 __attribute__((noinline)) static size_t decide(struct mapped *m, enum map_leaf leaf)
 {
+	const char *path = m->path;
+
+	if (!shim_active() || !path)
+		return 0;
+	m->length = strlen(path);
+	m->directory = directory_length(path, m->length);
 	if (m->length == 0 || m->length >= PATH_MAX)
 		return 0;
 	if (__atomic_load_n(&confined, __ATOMIC_RELAXED))
 		return quick_confined(m, leaf);
-	size_t length = leaf == LEAF_FOLLOW && has_leaf(m) ? m->length : m->directory;
 	m->walk = is_for_walk(m, leaf);
 	if (m->walk)
 		return room_for_walk(m->length);
+	size_t length = length_wanted(m, leaf);
 	if (length == 0)
 		m->known = KNOWN_CLEAR;
-	else if (m->path[0] == '/')
-		m->known = memory_find(memory_seed(), m->path, length);
+	else if (path[0] == '/')
+		m->known = memory_find(memory_seed(), path, length);
 	else if (m->dir == AT_FDCWD)
-		m->known = memory_find(memory_seed_cwd(), m->path, length);
+		m->known = memory_find(memory_seed_cwd(), path, length);
 	return m->known == KNOWN_NOT ? room_for_walk(m->length) : settle(m, leaf);
 }
 
-/* The directory of an absolute path is not known; behind a filter nothing is. */
-__attribute__((noinline)) static size_t look_first(struct mapped *m, enum map_leaf leaf)
+size_t map_go_on(struct mapped *m, int dir, const char *path, enum map_leaf leaf, struct glance g)
 {
-	m->unsure = false;
-	return __atomic_load_n(&confined, __ATOMIC_RELAXED) ? quick_confined(m, leaf)
-							    : room_for_walk(m->length);
-}
-
-/* Nothing to map, or nothing known yet of what there is. */
-__attribute__((noinline)) static size_t begin(struct mapped *m, enum map_leaf leaf)
-{
-	return shim_active() && m->path ? map_quick(m, m->dir, m->path, leaf) : 0;
-}
-
-/*
- * What is called most, an absolute path whose directory is known and a mere name, is decided in few instructions and without a call;
- * anything else is left to decide().
- */
-size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf)
-{
-	size_t slash;
-
 	m->dir = dir;
 	m->path = path;
 	m->kind = MAP_SAME;
 	m->unsure = false;
-	if (__builtin_expect(shim.count == 0 || !path, 0))
-		return begin(m, leaf);
-	m->length = scan(path, &slash);
-	m->known = KNOWN_NOT;
 	m->walk = false;
-	if (__builtin_expect(path[0] != '/' || m->length >= PATH_MAX || leaf > LEAF_NOFOLLOW, 0)) {
-		m->directory = slash == NO_SLASH ? 0 : directory_before(path, slash);
-		if (m->directory != 0 || m->length - 1 >= PATH_MAX - 1 || leaf == LEAF_FOLLOW ||
-		    (leaf != LEAF_TRY && m->length == sizeof(entry_name) - 1))
-			return decide(m, leaf);
-		m->unsure = leaf == LEAF_TRY && !__atomic_load_n(&confined, __ATOMIC_RELAXED);
-		return 0;
+	m->known = glance_known(g);
+	if (m->known == KNOWN_NOT)
+		return decide(m, leaf);
+	m->length = (size_t)(g.word >> GLANCE_LENGTH);
+	if (m->known == KNOWN_CLEAR)
+		m->unsure = tries(leaf);
+	return m->known == KNOWN_CLEAR || m->length >= PATH_MAX ? 0 : settle(m, leaf);
+}
+
+size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf)
+{
+	struct glance g = unknown;
+
+	switch (leaf) {
+	case LEAF_FOLLOW:
+		g = map_follow(dir, path);
+		break;
+	case LEAF_TRY:
+	case LEAF_OPEN:
+		g = map_try(dir, path);
+		break;
+	case LEAF_NOFOLLOW:
+		g = map_nofollow(dir, path);
+		break;
+	case LEAF_LINK:
+	case LEAF_NAME:
+		break;
 	}
-	size_t leaf_length = m->length - slash - 1, directory = directory_before(path, slash);
-	m->directory = directory;
-	if (leaf_length != 0) {
-		if (leaf == LEAF_NOFOLLOW && leaf_length == sizeof(entry_name) - 1)
-			return decide(m, leaf);
-		m->unsure = leaf == LEAF_TRY;
-		if (leaf == LEAF_FOLLOW)
-			directory = m->length;
-	}
-	unsigned known = memory_find(memory_seed(), path, directory);
-	if (__builtin_expect(known == KNOWN_CLEAR, 1))
-		return 0;
-	m->known = known;
-	if (known != KNOWN_NOT)
-		return alias_pin(known)->snapshot_length + m->length - alias_length(known) + 1;
-	return look_first(m, leaf);
+	return map_go_on(m, dir, path, leaf, g);
 }
 
 /* path[0 .. length), which begins with what is known, as it is to be handed on. False if it has become too long. */
@@ -317,43 +432,109 @@ static uint64_t seed_for(const struct mapped *m)
 		return memory_seed();
 	if (m->dir == AT_FDCWD)
 		return memory_seed_cwd();
-	return m->directory ? memory_seed_at(m->dir) : 0;
+	return memory_seed_at(m->dir);
+}
+
+/* The end of the component that begins behind path[0 .. length). */
+static size_t component_end(const char *path, size_t length, size_t end)
+{
+	while (length < end && path[length] == '/')
+		length++;
+	while (length < end && path[length] != '/')
+		length++;
+	return length;
+}
+
+/* All directories from behind path[0 .. from) to path[0 .. to) have been seen to be no links. */
+static void remember_directories(uint64_t seed, const char *path, size_t from, size_t to, unsigned known)
+{
+	while (from < to) {
+		from = component_end(path, from, to);
+		memory_add(seed, path, from, known);
+	}
+}
+
+/* What learn() goes on from. */
+struct prefix {
+	uint64_t seed;
+	size_t length;
+	unsigned known;
+};
+
+/* The call itself, for which no other is then needed. */
+static bool open_literally(struct mapped *m, const struct prefix *p, char *room, size_t size)
+{
+	if (!write_mapped(room, size, m->path, m->length, p->known))
+		return false;
+	const int result = literal_open(m->dir, room, m->flags);
+	if (result == LITERAL_NOT)
+		return false;
+	if (result >= 0)
+		remember_directories(p->seed, m->path, p->length, m->directory, p->known);
+	m->opened = result;
+	m->kind = MAP_OPENED;
+	return true;
 }
 
 /*
- * Goes on from the longest text that is known, component by component. KNOWN_NOT: there is a link, or the text has become too
- * long. The room is that of a walk.
+ * Several components at one look. With O_DIRECTORY, which fails for a file: then there is no descriptor to be closed. It fails for a file
+ * in a directory's place, too, so no more than the whole text is remembered, which led to what is no directory.
  */
-static unsigned learn(const struct mapped *m, enum map_leaf leaf, char *room, size_t size)
+static bool look_literally(const struct mapped *m, const struct prefix *p, size_t want, char *room,
+			   size_t size)
+{
+	if (component_end(m->path, p->length, want) == want || !literal_allowed() ||
+	    !write_mapped(room, size, m->path, want, p->known))
+		return false;
+	const int result = literal_open(m->dir, room, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (result >= 0) {
+		sys_close(result);
+		remember_directories(p->seed, m->path, p->length, want, p->known);
+	} else if (result == -ENOTDIR) {
+		memory_add(p->seed, m->path, want, p->known);
+	}
+	/* What is not there, or not for us to see, may be a link the next time. */
+	return result >= 0 || result == -ENOTDIR || result == -ENOENT || result == -EACCES;
+}
+
+/* Component by component. KNOWN_NOT: there is a link, or the text has become too long. */
+static unsigned look_each(const struct mapped *m, const struct prefix *p, size_t want, char *room,
+			  size_t size)
 {
 	const char *path = m->path;
-	uint64_t seed = seed_for(m);
-	size_t want = leaf == LEAF_FOLLOW && has_leaf(m) ? m->length : m->directory, length = want;
-	unsigned known;
 	char target[1];
 
-	while ((known = prefix_find(seed, path, length)) == KNOWN_NOT)
-		length = directory_length(path, length);
-	if (length == want)
-		memory_add(seed, path, length, known);
-	while (length < want) {
-		while (path[length] == '/')
-			length++;
-		while (length < want && path[length] != '/')
-			length++;
+	for (size_t length = p->length; length < want;) {
+		length = component_end(path, length, want);
 		if (length >= 2 && memcmp(path + length - 2, "/.", 2) == 0)
 			continue; /* no link; and a path may have 2,000 of them */
-		if (!write_mapped(room, size, path, length, known))
+		if (!write_mapped(room, size, path, length, p->known))
 			return KNOWN_NOT;
 		ssize_t result = sys_readlinkat(m->dir, room, target, sizeof(target));
 		if (result >= 0)
 			return KNOWN_NOT;
-		/* What is not there, or not for us to see, may be a link the next time. */
 		if (result != -EINVAL)
 			break;
-		memory_add(seed, path, length, known);
+		memory_add(p->seed, path, length, p->known);
 	}
-	return known;
+	return p->known;
+}
+
+/* Goes on from the longest text that is known. KNOWN_NOT: only a walk will do. The room is that of a walk. */
+static unsigned learn(struct mapped *m, enum map_leaf leaf, char *room, size_t size)
+{
+	const size_t want = length_wanted(m, leaf);
+	struct prefix p = { .seed = seed_for(m), .length = want };
+
+	while ((p.known = prefix_find(p.seed, m->path, p.length)) == KNOWN_NOT)
+		p.length = directory_length(m->path, p.length);
+	if (p.length == want) {
+		memory_add(p.seed, m->path, want, p.known);
+		return p.known;
+	}
+	if (leaf == LEAF_OPEN && literal_allowed() && open_literally(m, &p, room, size))
+		return p.known;
+	return look_literally(m, &p, want, room, size) ? p.known : look_each(m, &p, want, room, size);
 }
 
 /*
@@ -543,6 +724,67 @@ static enum step follow(struct walk *w, const struct component *c, const char *p
 	return STEP_ON;
 }
 
+/*
+ * The first `length` bytes of what is to come are known: the walk goes on behind them. So far is then not always free of links, but
+ * of links that matter; a `..` behind it is the kernel's affair all the same. `own`: it is the caller's path from its beginning.
+ */
+static enum step jump(struct walk *w, size_t length, unsigned known, bool own)
+{
+	const char *text = w->room + w->rest;
+
+	if (known == KNOWN_CLEAR) {
+		if (w->begin + length + 1 >= w->rest)
+			return STEP_ROOM;
+		memcpy(w->room + w->begin, text, length);
+		w->end = w->begin + length;
+	} else {
+		const struct shim_pin *pin = alias_pin(known);
+		const size_t root = pin->snapshot_length, alias = alias_length(known);
+		const size_t out = root + (w->size - w->rest) - alias;
+
+		if (out + root + (length - alias) + 1 >= w->rest)
+			return STEP_ROOM;
+		memcpy(w->room, pin->snapshot, root);
+		memcpy(w->room + root, text + alias, out - root);
+		memcpy(w->room + out, w->room, root + (length - alias));
+		w->out = w->begin = out;
+		w->root = root;
+		w->end = out + root + (length - alias);
+		w->pin = (known - KNOWN_ALIAS) / SHIM_ALIASES;
+		/* LOCATION and latest; or latest alone. */
+		w->links += (known - KNOWN_ALIAS) % SHIM_ALIASES == ALIAS_LATEST ? 1 : 2;
+		w->links_out = w->links;
+		w->known = w->passed++ == 0 && own ? known : KNOWN_NOT;
+	}
+	w->rest += length;
+	if (w->own > w->size - 1 - w->rest)
+		w->own = w->size - 1 - w->rest;
+	skip_slashes(w);
+	return STEP_ON;
+}
+
+/*
+ * How much of what is to come is known, from its beginning; 0: nothing. The last component only where it is followed. Of a text with more
+ * directories than any has the longest parts are asked for alone.
+ */
+static size_t known_to_come(const struct walk *w, enum map_leaf leaf, uint64_t seed, unsigned *known)
+{
+	const char *text = w->room + w->rest;
+	size_t length = w->size - 1 - w->rest;
+
+	while (leaf == LEAF_NAME && length > 1 && text[length - 1] == '/')
+		length--;
+	if (leaf != LEAF_FOLLOW)
+		length = directory_length(text, length);
+	for (int asked = 0; asked < ASKED_MAX && length > 1 && length < PATH_MAX; asked++) {
+		*known = memory_find(seed, text, length);
+		if (*known != KNOWN_NOT)
+			return length;
+		length = directory_length(text, length);
+	}
+	return 0;
+}
+
 /* Is the component that was just added the last one, and not to be followed? */
 static bool is_leaf(const struct walk *w, enum map_leaf leaf)
 {
@@ -562,6 +804,11 @@ static enum step walk_component(struct walk *w, enum map_leaf leaf, const char *
 	if (*next == '\0')
 		return STEP_DONE;
 	if (*next == '/') {
+		unsigned known;
+		const size_t length = known_to_come(w, leaf, memory_seed(), &known);
+
+		if (length != 0)
+			return jump(w, length, known, w->links == 0 && w->passed == 0);
 		w->room[w->begin] = '/';
 		w->end = w->begin + 1;
 		skip_slashes(w);
@@ -687,13 +934,15 @@ static size_t walk(struct mapped *m, enum map_leaf leaf, char *room, size_t size
 		.seed = seed_for(m),
 	};
 	enum step step;
+	unsigned known;
 
 	if (size <= m->length + 1)
 		return room_for_walk(m->length);
 	memcpy(room + w.rest, m->path, m->length + 1);
-	do
+	const size_t length = m->path[0] == '/' ? 0 : known_to_come(&w, leaf, w.seed, &known);
+	step = length ? jump(&w, length, known, true) : STEP_ON;
+	while (step == STEP_ON)
 		step = walk_component(&w, leaf, m->path);
-	while (step == STEP_ON);
 	if (step == STEP_ROOM)
 		return size < ROOM_MAX ? 2 * size : 0;
 	finish(m, &w, leaf);
@@ -704,7 +953,7 @@ size_t map_place(struct mapped *m, enum map_leaf leaf, char *room, size_t size)
 {
 	if (!m->walk && m->known == KNOWN_NOT) {
 		m->known = learn(m, leaf, room, size);
-		if (m->known != KNOWN_NOT && settle(m, leaf) == 0)
+		if (m->kind == MAP_OPENED || (m->known != KNOWN_NOT && settle(m, leaf) == 0))
 			return 0;
 	}
 	if (m->known != KNOWN_NOT && write_mapped(room, size, m->path, m->length, m->known)) {
@@ -718,5 +967,6 @@ size_t map_place(struct mapped *m, enum map_leaf leaf, char *room, size_t size)
 	m->known = KNOWN_NOT;
 	m->walk = true;
 	m->unsure = false;
-	return walk(m, leaf == LEAF_TRY ? LEAF_FOLLOW : leaf, room, size);
+	m->directory = directory_length(m->path, m->length);
+	return walk(m, follows(leaf) ? LEAF_FOLLOW : leaf, room, size);
 }

@@ -19,13 +19,13 @@
  *      - or the whole is known, too;
  *      - or the caller tries first (LEAF_TRY, below).
  *    A mere name, relative, has no directory: only its last component is to be decided.
- * 2. To learn. Of a text that is known, and one more component which readlinkat(2) says is no link (EINVAL), the longer text is known. So
- *    a new directory costs one system call for each component behind the longest text that is known. A component that cannot be
- *    looked at stops the kernel in the same place.
- * 3. To walk, once a link is met. Component by component, as the kernel does: readlinkat(2) of the text so far; a link's target takes the
- *    component's place. `..` is never folded: the text so far is free of links, so the kernel understands it as we do. Only a link whose
- *    name is "latest" needs a look at its directory's identity. Links of procfs that are absolute are doors, not texts (/proc/PID/cwd,
- *    /proc/PID/fd/N): they are walked through, not read, and nothing behind them is remembered. Where links go more than 40
+ * 2. To learn. Of a text that is known, and one more component which readlinkat(2) says is no link (EINVAL), the longer text is known. A
+ *    component that cannot be looked at stops the kernel in the same place. Several components are looked at by one openat2(2) that passes no
+ *    link (literal.h), where that can be asked for. So a new directory costs one system call; for open(2) none, as then it is that call.
+ * 3. To walk, once a link is met. From the longest text that is known, component by component, as the kernel does: readlinkat(2) of the text
+ *    so far; a link's target takes the component's place. `..` is never folded: the kernel gets the text so far as it is. Only a link
+ *    whose name is "latest" needs a look at its directory's identity. Links of procfs that are absolute are doors, not texts
+ *    (/proc/PID/cwd, /proc/PID/fd/N): they are walked through, not read, and nothing behind them is remembered. Where links go more than 40
  *    deep, or something cannot be looked at, the path is handed on as it came, and the kernel gives its own answer.
  *
  * To try. A last component that is followed would cost a look at each call, as anybody may put a link there. Where the call itself can be
@@ -43,17 +43,21 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum map_leaf {
 	LEAF_FOLLOW,   /* the call follows a last component that is a link */
+	LEAF_LINK,     /* it does, and it was seen that there is one */
 	LEAF_TRY,      /* it does, but can be made without first: see `unsure` */
+	LEAF_OPEN,     /* the same, and the call is open(2) with `flags`: see MAP_OPENED */
 	LEAF_NOFOLLOW, /* it acts on the link itself, unless a slash stands behind it (lstat, readlink) */
 	LEAF_NAME, /* it acts on the entry, whatever stands behind it (rename, unlink, mkdir, symlink ...) */
 };
 
 enum map_kind {
-	MAP_SAME,  /* dir and path are the caller's */
-	MAP_MOVED, /* path is ours; absolute, or relative to dir as the caller's was */
+	MAP_SAME,   /* dir and path are the caller's */
+	MAP_MOVED,  /* path is ours; absolute, or relative to dir as the caller's was */
+	MAP_OPENED, /* LEAF_OPEN: the call has been made by literal.h, and has passed no link. `opened` is a descriptor or -errno */
 	MAP_ENTRY, /* not followed, and the last component is D/L itself; what it says is "snapshots/N" of pin */
 };
 
@@ -62,7 +66,9 @@ struct mapped {
 	const char *path;
 	enum map_kind kind;
 	unsigned pin; /* index in shim.pins, for MAP_MOVED and MAP_ENTRY */
-	bool unsure; /* LEAF_TRY only: the last component was not looked at; do not follow it, or map with LEAF_FOLLOW */
+	bool unsure; /* LEAF_TRY, LEAF_OPEN: the last component was not looked at; do not follow it, or map again with LEAF_LINK */
+	int flags;  /* LEAF_OPEN: set by the caller */
+	int opened; /* MAP_OPENED */
 	int door; /* -1, or a descriptor that a path longer than PATH_MAX begins with; closed at the end of scope */
 #define DOOR_IS_TEXT (-2) /* before MAP(): a door of procfs is the text that readlink(2) says (realpath) */
 
@@ -86,7 +92,7 @@ struct mapped {
  *     MAP(m, dir, path, LEAF_TRY);
  *     if (m.unsure) {
  *             ... the call, not following; return its result unless it met a link ...
- *             MAP(m, dir, path, LEAF_FOLLOW);
+ *             MAP(m, dir, path, LEAF_LINK);
  *     }
  *     ... the call as it is
  */
@@ -99,8 +105,42 @@ struct mapped {
 			map_room_ = map_place(&(m), (leaf), __builtin_alloca(map_room_), map_room_); \
 	} while (0)
 
+/*
+ * What memory says of a path at a glance: in a register, for the wrappers that are called most. It is KNOWN_CLEAR where the
+ * path is the caller's, as it came; with map_try() the call is then to be made without following first, as with `unsure`. It is an alias's
+ * where the path leads into a snapshot. KNOWN_NOT: map_quick() has to look closer. Where it is not KNOWN_NOT the shim is started and active.
+ *
+ *     struct glance g = map_try(AT_FDCWD, path);
+ *     if (glance_known(g) == KNOWN_CLEAR) {
+ *             ... the call, not following; return its result unless it met a link ...
+ *     }
+ *     ... in another function, whose frame has the room: MAP_ON(m, dir, path, LEAF_TRY, g); and so on as above
+ */
+struct glance {
+	uint64_t word; /* what is known, and for an alias the path's length above it */
+};
+
+#define GLANCE_LENGTH 32 /* where in the word */
+
+static inline unsigned glance_known(struct glance g)
+{
+	return (unsigned)g.word;
+}
+
+struct glance map_try(int dir, const char *path);
+struct glance map_follow(int dir, const char *path);
+struct glance map_nofollow(int dir, const char *path);
+
+/* MAP() where the first glance has been had. */
+#define MAP_ON(m, at, name, leaf, g)                                                                 \
+	do {                                                                                         \
+		for (size_t map_room_ = map_go_on(&(m), (at), (name), (leaf), (g)); map_room_ != 0;) \
+			map_room_ = map_place(&(m), (leaf), __builtin_alloca(map_room_), map_room_); \
+	} while (0)
+
 /* Decides by memory. 0: done; else how much room map_place() should be given. */
 size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf);
+size_t map_go_on(struct mapped *m, int dir, const char *path, enum map_leaf leaf, struct glance g);
 
 /* Writes the mapped text to room[0 .. size), after it has learned or walked if need be. Returns 0, or the larger room that it needs. */
 size_t map_place(struct mapped *m, enum map_leaf leaf, char *room, size_t size);

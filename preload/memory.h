@@ -68,7 +68,7 @@ bool memory_is_own(void);
 /* In a fork child. */
 void memory_own(void);
 
-extern uint64_t memory_salt; /* grows with each forgetting */
+extern SHIM_OWN uint64_t memory_salt; /* grows with each forgetting */
 
 static inline uint64_t memory_seed(void)
 {
@@ -148,7 +148,7 @@ static inline uint64_t hash_text(uint64_t seed, const char *text, size_t length)
 
 _Static_assert(KNOWN_ALIAS + SHIM_ALIASES * SHIM_PINS_MAX <= MEMORY_FACT, "a fact fits into its bits");
 
-extern uint64_t memory_slots[MEMORY_SLOTS];
+extern SHIM_OWN uint64_t memory_slots[MEMORY_SLOTS];
 
 static inline unsigned memory_find(uint64_t seed, const char *text, size_t length)
 {

@@ -139,6 +139,33 @@ static bool look_up_all(const struct binding *b, union slot *found)
 	       (b->by_default && look_up(b, NULL, behind_last, found)) || look_up(b, version, NULL, found);
 }
 
+/* By a name that every glibc has and nobody else. */
+static bool find_open_libc(void)
+{
+	struct lookup_object object;
+	struct lookup_name open, own;
+	void *address;
+
+	lookup_name(&open, "openat64", NULL);
+	lookup_name(&own, "gnu_get_libc_version", NULL);
+	for (const struct link_map *map = behind_first; map; map = map == behind_last ? NULL : map->l_next)
+		if (lookup_object(&object, map) && lookup_find(&object, &open, &address))
+			return lookup_find(&object, &own, &address);
+	return false;
+}
+
+bool next_open_is_libc(void)
+{
+	static int found; /* 0: not yet looked for */
+	int known = __atomic_load_n(&found, __ATOMIC_RELAXED);
+
+	if (known == 0) {
+		known = find_open_libc() ? 1 : -1;
+		__atomic_store_n(&found, known, __ATOMIC_RELAXED);
+	}
+	return known > 0;
+}
+
 static bool in_one_object(void *left, void *right)
 {
 	Dl_info l, r;

@@ -4,6 +4,9 @@
 
 #include "preload/wrap.h"
 
+/* Since glibc 2.32; false from the first other thread on. */
+extern char __libc_single_threaded __attribute__((weak));
+
 /* Only then is there a fourth argument (a third of open()): reading one that was not passed is undefined. */
 static bool takes_mode(int flags)
 {
@@ -41,11 +44,9 @@ enum map_leaf open_leaf(const char *path, int flags)
 }
 
 /* With O_NOFOLLOW O_PATH would open the link itself; before a write the object is looked at anyway (refuse.h). */
-static enum map_leaf first_leaf(const char *path, int flags)
+static bool is_tried(int flags)
 {
-	enum map_leaf leaf = open_leaf(path, flags);
-
-	return leaf == LEAF_FOLLOW && !(flags & O_PATH) && !open_writes(flags) ? LEAF_TRY : leaf;
+	return (flags & (O_ACCMODE | O_CREAT | O_TRUNC | O_PATH | O_NOFOLLOW)) == O_RDONLY;
 }
 
 /*
@@ -62,122 +63,156 @@ int open_refused(const struct mapped *m, int flags)
 	return open_writes(flags) ? refuse_open(m->dir, m->path, flags) : 0;
 }
 
-static int open_path(int (*call)(const char *, int, ...), const char *path, int flags, mode_t mode)
+/* The call that the program has made; one of the four is set. */
+struct opening {
+	int (*open)(const char *path, int flags, ...);
+	int (*openat)(int dir, const char *path, int flags, ...);
+	int (*open_2)(const char *path, int flags);
+	int (*openat_2)(int dir, const char *path, int flags);
+	int dir;
+	int flags;
+	mode_t mode;
+};
+
+__attribute__((always_inline)) static inline int make(const struct opening *o, int dir, const char *path,
+						      int flags)
 {
-	MAPPED(m);
-	MAP(m, AT_FDCWD, path, first_leaf(path, flags));
-	if (m.unsure) {
-		int kept = errno, fd = call(m.path, flags | O_NOFOLLOW, mode);
-		if (!met_link(fd))
-			return fd;
-		errno = kept;
-		MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	}
-	int error = open_refused(&m, flags);
-	return error ? fail(error) : call(m.path, flags, mode);
+	if (o->open)
+		return o->open(path, flags, o->mode);
+	if (o->openat)
+		return o->openat(dir, path, flags, o->mode);
+	return o->open_2 ? o->open_2(path, flags) : o->openat_2(dir, path, flags);
 }
 
-static int open_at(int (*call)(int, const char *, int, ...), int dir, const char *path, int flags,
-		   mode_t mode)
+/* A last component that was seen to be a link. */
+__attribute__((noinline)) static int open_followed(const struct opening *o, const char *path)
 {
 	MAPPED(m);
-	MAP(m, dir, path, first_leaf(path, flags));
+	MAP(m, o->dir, path, LEAF_LINK);
+	return make(o, m.dir, m.path, o->flags);
+}
+
+/* The forms of _FORTIFY_SOURCE end the program where a mode is missing: libc's own shall do that, before we refuse. */
+static bool lacks_mode(const struct opening *o)
+{
+	return !o->open && !o->openat && takes_mode(o->flags);
+}
+
+/*
+ * May openat2(2) be called in the place of the program's call? Not where the next definition is another library's than libc's own. Nor
+ * with more than one thread: libc's call can be cancelled while it waits (for a FIFO's writer), and ours cannot.
+ */
+static bool is_replaceable(void)
+{
+	return sizeof(long) == sizeof(off64_t) && &__libc_single_threaded && __libc_single_threaded &&
+	       next_open_is_libc();
+}
+
+__attribute__((noinline)) static int open_mapped(const struct opening *o, const char *path, struct glance g)
+{
+	const enum map_leaf tried = is_replaceable() ? LEAF_OPEN : LEAF_TRY;
+
+	MAPPED(m);
+	m.flags = o->flags;
+	MAP_ON(m, o->dir, path, is_tried(o->flags) ? tried : open_leaf(path, o->flags), g);
+	if (m.kind == MAP_OPENED)
+		return m.opened < 0 ? fail(-m.opened) : m.opened;
 	if (m.unsure) {
-		int kept = errno, fd = call(m.dir, m.path, flags | O_NOFOLLOW, mode);
+		int kept = errno, fd = make(o, m.dir, m.path, o->flags | O_NOFOLLOW);
 		if (!met_link(fd))
 			return fd;
 		errno = kept;
-		MAP(m, dir, path, LEAF_FOLLOW);
+		return open_followed(o, path);
 	}
-	int error = open_refused(&m, flags);
-	return error ? fail(error) : call(m.dir, m.path, flags, mode);
+	int error = lacks_mode(o) ? 0 : open_refused(&m, o->flags);
+	return error ? fail(error) : make(o, m.dir, m.path, o->flags);
+}
+
+/* Inline, so that what is known of `o` where it is called is no question at run time. */
+__attribute__((always_inline)) static inline int open_as(struct opening o, const char *path)
+{
+	struct glance g = { KNOWN_NOT };
+
+	if (is_tried(o.flags)) {
+		g = map_try(o.dir, path);
+		if (glance_known(g) == KNOWN_CLEAR) {
+			int kept = errno, fd = make(&o, o.dir, path, o.flags | O_NOFOLLOW);
+			if (!met_link(fd))
+				return fd;
+			errno = kept;
+			return open_followed(&o, path);
+		}
+	}
+	return open_mapped(&o, path, g);
 }
 
 int wrap_open(const char *path, int flags, ...)
 {
 	TAKE_MODE(mode, flags)
-	return open_path(next()->open, path, flags, mode);
+	return open_as(
+		(struct opening){ .open = next()->open, .dir = AT_FDCWD, .flags = flags, .mode = mode },
+		path);
 }
 
 int wrap_open64(const char *path, int flags, ...)
 {
 	TAKE_MODE(mode, flags)
-	return open_path(next()->open64, path, flags, mode);
+	return open_as(
+		(struct opening){ .open = next()->open64, .dir = AT_FDCWD, .flags = flags, .mode = mode },
+		path);
 }
 
 int wrap___open(const char *path, int flags, ...)
 {
 	TAKE_MODE(mode, flags)
-	return open_path(next()->__open, path, flags, mode);
+	return open_as(
+		(struct opening){ .open = next()->__open, .dir = AT_FDCWD, .flags = flags, .mode = mode },
+		path);
 }
 
 int wrap___open64(const char *path, int flags, ...)
 {
 	TAKE_MODE(mode, flags)
-	return open_path(next()->__open64, path, flags, mode);
+	return open_as(
+		(struct opening){ .open = next()->__open64, .dir = AT_FDCWD, .flags = flags, .mode = mode },
+		path);
 }
 
 int wrap_openat(int dir, const char *path, int flags, ...)
 {
 	TAKE_MODE(mode, flags)
-	return open_at(next()->openat, dir, path, flags, mode);
+	return open_as((struct opening){ .openat = next()->openat, .dir = dir, .flags = flags, .mode = mode },
+		       path);
 }
 
 int wrap_openat64(int dir, const char *path, int flags, ...)
 {
 	TAKE_MODE(mode, flags)
-	return open_at(next()->openat64, dir, path, flags, mode);
-}
-
-/* The forms of _FORTIFY_SOURCE end the program where a mode is missing: libc's own shall do that, before we refuse. */
-static int open_2(int (*call)(const char *, int), const char *path, int flags)
-{
-	MAPPED(m);
-	MAP(m, AT_FDCWD, path, first_leaf(path, flags));
-	if (m.unsure) {
-		int kept = errno, fd = call(m.path, flags | O_NOFOLLOW);
-		if (!met_link(fd))
-			return fd;
-		errno = kept;
-		MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	}
-	int error = takes_mode(flags) ? 0 : open_refused(&m, flags);
-	return error ? fail(error) : call(m.path, flags);
-}
-
-static int open_at_2(int (*call)(int, const char *, int), int dir, const char *path, int flags)
-{
-	MAPPED(m);
-	MAP(m, dir, path, first_leaf(path, flags));
-	if (m.unsure) {
-		int kept = errno, fd = call(m.dir, m.path, flags | O_NOFOLLOW);
-		if (!met_link(fd))
-			return fd;
-		errno = kept;
-		MAP(m, dir, path, LEAF_FOLLOW);
-	}
-	int error = takes_mode(flags) ? 0 : open_refused(&m, flags);
-	return error ? fail(error) : call(m.dir, m.path, flags);
+	return open_as(
+		(struct opening){ .openat = next()->openat64, .dir = dir, .flags = flags, .mode = mode },
+		path);
 }
 
 int wrap___open_2(const char *path, int flags)
 {
-	return open_2(next()->__open_2, path, flags);
+	return open_as((struct opening){ .open_2 = next()->__open_2, .dir = AT_FDCWD, .flags = flags }, path);
 }
 
 int wrap___open64_2(const char *path, int flags)
 {
-	return open_2(next()->__open64_2, path, flags);
+	return open_as((struct opening){ .open_2 = next()->__open64_2, .dir = AT_FDCWD, .flags = flags },
+		       path);
 }
 
 int wrap___openat_2(int dir, const char *path, int flags)
 {
-	return open_at_2(next()->__openat_2, dir, path, flags);
+	return open_as((struct opening){ .openat_2 = next()->__openat_2, .dir = dir, .flags = flags }, path);
 }
 
 int wrap___openat64_2(int dir, const char *path, int flags)
 {
-	return open_at_2(next()->__openat64_2, dir, path, flags);
+	return open_as((struct opening){ .openat_2 = next()->__openat64_2, .dir = dir, .flags = flags },
+		       path);
 }
 
 static int create(int (*call)(const char *, mode_t), const char *path, mode_t mode)

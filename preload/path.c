@@ -15,12 +15,22 @@ bool names_link(int dir, const char *path)
 	return shim_active() && sys_readlinkat(dir, path, target, sizeof(target)) >= 0;
 }
 
-static int access_path(int (*call)(const char *, int), const char *path, int mode, int flags)
+__attribute__((noinline)) static int access_mapped(int (*call)(const char *, int), const char *path, int mode,
+						   int flags, struct glance g)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	MAP_ON(m, AT_FDCWD, path, LEAF_FOLLOW, g);
 	int error = mode & W_OK ? refuse_access(m.dir, m.path, mode, flags) : 0;
 	return error ? fail(error) : call(m.path, mode);
+}
+
+static int access_path(int (*call)(const char *, int), const char *path, int mode, int flags)
+{
+	struct glance g = map_follow(AT_FDCWD, path);
+
+	if (glance_known(g) == KNOWN_CLEAR && !(mode & W_OK))
+		return call(path, mode);
+	return access_mapped(call, path, mode, flags, g);
 }
 
 int wrap_access(const char *path, int mode)

@@ -22,55 +22,89 @@ static bool is_entry(const struct mapped *m, int result)
 __attribute__((noinline)) static int stat_followed(const char *path, struct stat *st)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	MAP(m, AT_FDCWD, path, LEAF_LINK);
 	return next()->stat(m.path, st);
 }
 
-int wrap_stat(const char *path, struct stat *st)
+__attribute__((noinline)) static int stat_mapped(const char *path, struct stat *st, struct glance g)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_TRY);
+	MAP_ON(m, AT_FDCWD, path, LEAF_TRY, g);
 	if (!m.unsure)
 		return next()->stat(m.path, st);
 	int result = next()->lstat(m.path, st);
 	return result == 0 && S_ISLNK(st->st_mode) ? stat_followed(path, st) : result;
 }
 
+int wrap_stat(const char *path, struct stat *st)
+{
+	struct glance g = map_try(AT_FDCWD, path);
+
+	if (glance_known(g) != KNOWN_CLEAR)
+		return stat_mapped(path, st, g);
+	int result = next_slots.lstat(path, st);
+	return result == 0 && S_ISLNK(st->st_mode) ? stat_followed(path, st) : result;
+}
+
 __attribute__((noinline)) static int stat64_followed(const char *path, struct stat64 *st)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	MAP(m, AT_FDCWD, path, LEAF_LINK);
 	return next()->stat64(m.path, st);
 }
 
-int wrap_stat64(const char *path, struct stat64 *st)
+__attribute__((noinline)) static int stat64_mapped(const char *path, struct stat64 *st, struct glance g)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_TRY);
+	MAP_ON(m, AT_FDCWD, path, LEAF_TRY, g);
 	if (!m.unsure)
 		return next()->stat64(m.path, st);
 	int result = next()->lstat64(m.path, st);
 	return result == 0 && S_ISLNK(st->st_mode) ? stat64_followed(path, st) : result;
 }
 
-int wrap_lstat(const char *path, struct stat *st)
+int wrap_stat64(const char *path, struct stat64 *st)
+{
+	struct glance g = map_try(AT_FDCWD, path);
+
+	if (glance_known(g) != KNOWN_CLEAR)
+		return stat64_mapped(path, st, g);
+	int result = next_slots.lstat64(path, st);
+	return result == 0 && S_ISLNK(st->st_mode) ? stat64_followed(path, st) : result;
+}
+
+__attribute__((noinline)) static int lstat_mapped(const char *path, struct stat *st, struct glance g)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
+	MAP_ON(m, AT_FDCWD, path, LEAF_NOFOLLOW, g);
 	int result = next()->lstat(m.path, st);
 	if (is_entry(&m, result))
 		st->st_size = (off_t)entry_length(&m);
 	return result;
 }
 
-int wrap_lstat64(const char *path, struct stat64 *st)
+int wrap_lstat(const char *path, struct stat *st)
+{
+	struct glance g = map_nofollow(AT_FDCWD, path);
+
+	return glance_known(g) == KNOWN_CLEAR ? next_slots.lstat(path, st) : lstat_mapped(path, st, g);
+}
+
+__attribute__((noinline)) static int lstat64_mapped(const char *path, struct stat64 *st, struct glance g)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
+	MAP_ON(m, AT_FDCWD, path, LEAF_NOFOLLOW, g);
 	int result = next()->lstat64(m.path, st);
 	if (is_entry(&m, result))
 		st->st_size = (off64_t)entry_length(&m);
 	return result;
+}
+
+int wrap_lstat64(const char *path, struct stat64 *st)
+{
+	struct glance g = map_nofollow(AT_FDCWD, path);
+
+	return glance_known(g) == KNOWN_CLEAR ? next_slots.lstat64(path, st) : lstat64_mapped(path, st, g);
 }
 
 int wrap_fstatat(int dir, const char *path, struct stat *st, int flags)
@@ -79,7 +113,7 @@ int wrap_fstatat(int dir, const char *path, struct stat *st, int flags)
 	MAP(m, dir, path, leaf_of(flags));
 	int result = next()->fstatat(m.dir, m.path, st, m.unsure ? flags | AT_SYMLINK_NOFOLLOW : flags);
 	if (m.unsure && result == 0 && S_ISLNK(st->st_mode)) {
-		MAP(m, dir, path, LEAF_FOLLOW);
+		MAP(m, dir, path, LEAF_LINK);
 		result = next()->fstatat(m.dir, m.path, st, flags);
 	}
 	if (is_entry(&m, result))
@@ -93,7 +127,7 @@ int wrap_fstatat64(int dir, const char *path, struct stat64 *st, int flags)
 	MAP(m, dir, path, leaf_of(flags));
 	int result = next()->fstatat64(m.dir, m.path, st, m.unsure ? flags | AT_SYMLINK_NOFOLLOW : flags);
 	if (m.unsure && result == 0 && S_ISLNK(st->st_mode)) {
-		MAP(m, dir, path, LEAF_FOLLOW);
+		MAP(m, dir, path, LEAF_LINK);
 		result = next()->fstatat64(m.dir, m.path, st, flags);
 	}
 	if (is_entry(&m, result))
@@ -105,7 +139,7 @@ int wrap_fstatat64(int dir, const char *path, struct stat64 *st, int flags)
 __attribute__((noinline)) static int xstat_followed(int version, const char *path, struct stat *st)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	MAP(m, AT_FDCWD, path, LEAF_LINK);
 	return next()->__xstat(version, m.path, st);
 }
 
@@ -122,7 +156,7 @@ int wrap___xstat(int version, const char *path, struct stat *st)
 __attribute__((noinline)) static int xstat64_followed(int version, const char *path, struct stat64 *st)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
+	MAP(m, AT_FDCWD, path, LEAF_LINK);
 	return next()->__xstat64(version, m.path, st);
 }
 
@@ -163,7 +197,7 @@ int wrap___fxstatat(int version, int dir, const char *path, struct stat *st, int
 	int result = next()->__fxstatat(version, m.dir, m.path, st,
 					m.unsure ? flags | AT_SYMLINK_NOFOLLOW : flags);
 	if (m.unsure && result == 0 && S_ISLNK(st->st_mode)) {
-		MAP(m, dir, path, LEAF_FOLLOW);
+		MAP(m, dir, path, LEAF_LINK);
 		result = next()->__fxstatat(version, m.dir, m.path, st, flags);
 	}
 	if (is_entry(&m, result))
@@ -178,7 +212,7 @@ int wrap___fxstatat64(int version, int dir, const char *path, struct stat64 *st,
 	int result = next()->__fxstatat64(version, m.dir, m.path, st,
 					  m.unsure ? flags | AT_SYMLINK_NOFOLLOW : flags);
 	if (m.unsure && result == 0 && S_ISLNK(st->st_mode)) {
-		MAP(m, dir, path, LEAF_FOLLOW);
+		MAP(m, dir, path, LEAF_LINK);
 		result = next()->__fxstatat64(version, m.dir, m.path, st, flags);
 	}
 	if (is_entry(&m, result))

@@ -231,9 +231,8 @@ static void read_environment(char **argv, char **envp)
 	const char *strict = environment_get(envp, ENV_STRICT);
 	const char *launcher = environment_get(envp, ENV_LAUNCHER);
 
-	if (!arena_init(&arena,
-			4 * (pins ? strlen(pins) : 0) + (preload ? strlen(preload) : 0) +
-				(launcher ? strlen(launcher) + 1 : 0) + ARENA_SLACK))
+	if (!arena_init(&arena, 4 * (pins ? strlen(pins) : 0) + (preload ? strlen(preload) : 0) +
+					(launcher ? strlen(launcher) + 1 : 0) + ARENA_SLACK))
 		return;
 	shim.self = find_self(&arena, preload);
 	if (!pins) {
@@ -284,4 +283,5 @@ void librcu_exec_stand_aside(void)
 {
 	shim_ready();
 	shim.count = 0;
+	memory_off();
 }

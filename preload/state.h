@@ -56,12 +56,15 @@ struct shim {
 	struct shim_pin pins[SHIM_PINS_MAX]; /* last: few are used, and the rest is then never touched */
 };
 
-extern struct shim shim;
+/* Looked at in each call: by its distance from the code, without a way round by a table of addresses. */
+#define SHIM_OWN __attribute__((visibility("hidden")))
+
+extern SHIM_OWN struct shim shim;
 
 /* Idempotent; called by the constructor, and by whatever needs the shim earlier. Keeps errno. */
 void shim_start(void);
 
-extern int shim_started; /* written once, with release order */
+extern SHIM_OWN int shim_started; /* written once, with release order */
 
 static inline void shim_ready(void)
 {

@@ -142,8 +142,11 @@ struct next {
  * Made ready by shim_start() (next.c): each slot then leads to code that finds the definition at the first call, without a lock, and puts it
  * there. No slot is NULL: what this libc does not have fails with ENOSYS.
  */
-extern struct next next_slots;
+extern SHIM_OWN struct next next_slots;
 void next_bind(void);
+
+/* Is it libc's own open(2) that we stand before, and no other library's? Found out once. */
+bool next_open_is_libc(void);
 
 /* Starts the shim if nothing has yet (somebody's constructor may run before ours), then the slots. */
 static inline const struct next *next(void)

@@ -170,7 +170,9 @@ struct reached {
 	ino_t ino;
 };
 
-static const char *const leaf_names[] = { "follow", "try", "nofollow" };
+static const char *const leaf_names[] = {
+	[LEAF_FOLLOW] = "follow", [LEAF_TRY] = "try", [LEAF_NOFOLLOW] = "nofollow"
+};
 
 static struct reached reach(int dir, const char *path, enum map_leaf leaf)
 {
