@@ -6,8 +6,9 @@
 #include "helper/command.h"
 #include "helper/lock.h"
 #include "helper/look.h"
+#include "helper/progress.h"
 #include "helper/reclaim.h"
-#include "helper/snapshot/storage.h"
+#include "helper/sweep.h"
 #include "helper/text.h"
 
 struct report {
@@ -103,7 +104,12 @@ static int gc_locked(const struct options *options, const struct repo *repo, str
 	int result = gc_store(options, repo, store, err);
 
 	store_unlock(store);
-	return store->storage->empty_trash(store, err) != 0 ? -1 : result;
+	progress_step("deleting what is in trash");
+	const int swept = sweep_now(store, options->budget, err);
+	progress_end();
+	if (swept > 0)
+		note(repo->name, "time is up: what is left in trash is for the next gc or sync");
+	return swept < 0 ? -1 : result;
 }
 
 static int gc_dry(const struct options *options, const struct repo *repo, struct err *err)

@@ -30,6 +30,7 @@ struct options {
 	const char *staging;
 	pid_t owner;      /* 0: none */
 	uint64_t force;   /* gc --force N; 0: none */
+	unsigned budget;  /* gc --budget SECONDS; 0: none */
 	const char *name; /* keep --name NAME */
 	bool hold;        /* rollback --hold */
 	bool unhold;      /* sync --force */

@@ -44,6 +44,7 @@ helper_libhelper_a_SOURCES = \
 	helper/snapshot/hardlink.c helper/snapshot/seal.c helper/snapshot/seal.h helper/snapshot/storage.c helper/snapshot/storage.h \
 	helper/store.c helper/store.h \
 	helper/swarm.c helper/swarm.h \
+	helper/sweep.c helper/sweep.h \
 	helper/text.c helper/text.h \
 	helper/transport/below.c helper/transport/below.h \
 	helper/transport/git.c helper/transport/git_run.c helper/transport/git_run.h \

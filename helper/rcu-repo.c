@@ -31,8 +31,8 @@ static const struct command commands[] = {
 	{ "commit", "REPO [--staging PATH]", "publish what begin staged, and print its number",
 	  REPO_OPTIONS " staging", cmd_commit },
 	{ "abort", "REPO [--staging PATH]", "drop what begin staged", REPO_OPTIONS " staging", cmd_abort },
-	{ "gc", "[REPO...] [--dry-run] [--force N]", "reclaim what is past its grace period",
-	  REPO_OPTIONS " dry-run force", cmd_gc },
+	{ "gc", "[REPO...] [--dry-run] [--force N] [--budget SECONDS]",
+	  "reclaim what is past its grace period", REPO_OPTIONS " dry-run force budget", cmd_gc },
 	{ "rollback", "REPO [N] [--hold]", "publish an older snapshot again", REPO_OPTIONS " hold",
 	  cmd_rollback },
 	{ "keep", "REPO N [--name NAME]", "protect a snapshot from reclaim", REPO_OPTIONS " name", cmd_keep },
@@ -110,6 +110,19 @@ static int take_owner(void *target, const char *value, struct err *err)
 	return 0;
 }
 
+static int take_budget(void *target, const char *value, struct err *err)
+{
+	char *end;
+
+	errno = 0;
+	const unsigned long seconds = strtoul(value, &end, 10);
+	if (errno != 0 || *end != '\0' || value[0] < '0' || value[0] > '9' || seconds == 0 ||
+	    seconds > UINT_MAX)
+		return err_fail(err, STATUS_USAGE, "--budget", "not a number of seconds: %s", value);
+	((struct options *)target)->budget = (unsigned)seconds;
+	return 0;
+}
+
 static int take_force(void *target, const char *value, struct err *err)
 {
 	if (!snapshot_number_parse(value, strlen(value), &((struct options *)target)->force))
@@ -145,6 +158,7 @@ static const struct option_rule rules[] = {
 	{ "hold", 0, NULL, "and let no sync publish before sync --force", take_hold },
 	{ "name", 0, "NAME", "give it a name, for -s of rcu-exec, rollback and release", take_name },
 	{ "measure", 0, NULL, "and count files and disk space, which reads every directory", take_measure },
+	{ "budget", 0, "SECONDS", "delete for so long at most; the rest is for the next time", take_budget },
 	{ "json", 0, NULL, "for programs", take_json },
 	{ "help", 'h', NULL, "show this", take_help },
 	{ "version", 'V', NULL, "show the version", take_version },

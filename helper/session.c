@@ -18,6 +18,7 @@
 #include "helper/publish.h"
 #include "helper/reclaim.h"
 #include "helper/reservation.h"
+#include "helper/sweep.h"
 #include "helper/tree.h"
 #include "helper/user.h"
 
@@ -56,7 +57,7 @@ static int store_take(struct session *session, const char *command, enum session
 	    store_lock(&session->store, command, use != SESSION_WRITE, err) != 0)
 		return -1;
 	/* What a failed run left there may be what fills the disk. */
-	if (use == SESSION_WRITE && session->store.storage->empty_trash(&session->store, &late) != 0)
+	if (use == SESSION_WRITE && sweep_if_full(&session->store, &late) != 0)
 		warn(repo->name, "the trash could not be emptied: %s", late.text);
 	return 0;
 }
@@ -411,7 +412,7 @@ void session_finish(struct session *session)
 	struct err err = ERR_NONE;
 
 	store_unlock(&session->store);
-	if (session->store.storage->empty_trash(&session->store, &err) != 0)
+	if (sweep_soon(&session->store, &err) != 0)
 		warn(session->repo->name, "the trash could not be emptied: %s", err.text);
 }
 

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/tree.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "helper/alloc.h"
 #include "helper/climb.h"
+#include "helper/crew.h"
+#include "helper/swarm.h"
 
 /*
  * How often tree_delete() looks again, in all, at directories that did not get empty; and how many names more than
@@ -24,6 +31,7 @@
 struct delete
 {
 	struct climb climb;
+	const struct timespec *until;
 	unsigned tries;
 	bool again;  /* the next directory is one that did not get empty, */
 	size_t last; /* with so many names then */
@@ -135,6 +143,16 @@ static int delete_leave(struct delete *delete, struct err *err)
 	return 0;
 }
 
+static bool is_late(const struct timespec *until)
+{
+	struct timespec now;
+
+	if (until == NULL)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec > until->tv_sec || (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec);
+}
+
 /* Deletes what is in the directory that `fd` (taken) is. */
 static int delete_content(struct delete *delete, const char *name, int fd, struct err *err)
 {
@@ -144,16 +162,146 @@ static int delete_content(struct delete *delete, const char *name, int fd, struc
 	while (result == 0 && climb->depth != 0) {
 		const char *entry = climb_next(climb);
 
-		result = entry != NULL ? delete_entry(delete, entry, err) : delete_leave(delete, err);
+		if (is_late(delete->until))
+			result = 1;
+		else
+			result = entry != NULL ? delete_entry(delete, entry, err) : delete_leave(delete, err);
 	}
 	climb_release(climb);
-	return result != 0 || delete->failed ? -1 : 0;
+	return result != 0 ? result : delete->failed ? -1 : 0;
+}
+
+/*
+ * ---- the most of it, by several threads ----
+ *
+ * A directory is read, what is no directory in it goes, and each directory in it is a job of its own. It is removed by
+ * whoever is done with the last thing in it, by its parent's descriptor, which is open until then: so open are the
+ * directories on the way to what is being worked on, DEPTH_MAX in each thread at most.
+ *
+ * Whatever is not as it should be is left alone, with all that it is in: deep trees, directories without permissions, mounts,
+ * somebody who still writes. What is left then is for the one thread behind, which knows about all that, and says why
+ * something stays.
+ */
+#define DEPTH_MAX 48
+
+struct doomed {
+	struct doomed *up; /* NULL: the root */
+	int fd;            /* -1: not open */
+	unsigned depth;
+	atomic_uint undone; /* itself, and each directory in it */
+	atomic_bool stays;  /* something is left in it */
+	char name[];
+};
+
+struct most {
+	int dir; /* that the root is in */
+	uint64_t mount;
+	const struct timespec *until;
+};
+
+static struct doomed *doomed_new(struct doomed *up, const char *name)
+{
+	const size_t length = strlen(name) + 1;
+	struct doomed *doomed = alloc_grow(NULL, sizeof(*doomed) + length, 1);
+
+	memset(doomed, 0, sizeof(*doomed));
+	memcpy(doomed->name, name, length);
+	doomed->up = up;
+	doomed->fd = -1;
+	doomed->depth = up != NULL ? up->depth + 1 : 0;
+	atomic_init(&doomed->undone, 1);
+	if (up != NULL)
+		atomic_fetch_add(&up->undone, 1);
+	return doomed;
+}
+
+/* One thing less is to be done in it; it was the last: it goes, and so it is one less in what that is in. */
+static void doomed_done(const struct most *most, struct doomed *doomed)
+{
+	while (doomed != NULL && atomic_fetch_sub(&doomed->undone, 1) == 1) {
+		struct doomed *up = doomed->up;
+		const int in = up != NULL ? up->fd : most->dir;
+
+		if (doomed->fd >= 0)
+			close(doomed->fd);
+		if (atomic_load(&doomed->stays) || unlinkat(in, doomed->name, AT_REMOVEDIR) != 0)
+			if (up != NULL)
+				atomic_store(&up->stays, true);
+		free(doomed);
+		doomed = up;
+	}
+}
+
+/* Opens it, unless something is mounted on it. */
+static int doomed_open(const struct most *most, struct doomed *doomed)
+{
+	const int in = doomed->up != NULL ? doomed->up->fd : most->dir;
+	struct statx st;
+
+	doomed->fd = openat(in, doomed->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (doomed->fd < 0)
+		return -1;
+	return statx(doomed->fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) == 0 && st.stx_mnt_id == most->mount
+		       ? 0
+		       : -1;
+}
+
+static void doomed_clear(struct worker *worker, struct doomed *doomed)
+{
+	const struct most *most = crew_context(worker);
+	struct dents dents = { .data = NULL };
+	const struct dirent64 *entry;
+	size_t at = 0;
+
+	if (dents_read(doomed->fd, &dents) != 0)
+		atomic_store(&doomed->stays, true);
+	else
+		while ((entry = dents_next(&dents, doomed->fd, &at)) != NULL)
+			if (is_late(most->until))
+				atomic_store(&doomed->stays, true);
+			else if (entry->d_type == DT_DIR)
+				crew_add(worker, doomed_new(doomed, entry->d_name));
+			else if (unlinkat(doomed->fd, entry->d_name, 0) != 0 && errno != ENOENT)
+				atomic_store(&doomed->stays, true);
+	dents_release(&dents);
+}
+
+static void doomed_work(struct worker *worker, void *job)
+{
+	const struct most *most = crew_context(worker);
+	struct doomed *doomed = job;
+
+	if (doomed->depth < DEPTH_MAX && !is_late(most->until) && doomed_open(most, doomed) == 0)
+		doomed_clear(worker, doomed);
+	else
+		atomic_store(&doomed->stays, true);
+	doomed_done(most, doomed);
+}
+
+static void delete_most(int dir, const char *name, const struct timespec *until)
+{
+	struct most most = { .dir = dir, .until = until };
+	struct statx st;
+
+	if (statx(dir, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) != 0)
+		return;
+	most.mount = st.stx_mnt_id;
+	crew_run(doomed_work, &most, doomed_new(NULL, name));
 }
 
 int tree_delete(int dir, const char *name, struct err *err)
 {
-	struct delete delete = { .tries = DELETE_TRIES };
+	return tree_delete_until(dir, name, NULL, err);
+}
 
+int tree_delete_until(int dir, const char *name, const struct timespec *until, struct err *err)
+{
+	struct delete delete = { .tries = DELETE_TRIES, .until = until };
+
+	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno == EISDIR)
+		delete_most(dir, name, until);
 	for (;;) {
 		if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
 			return 0;
@@ -165,8 +313,9 @@ int tree_delete(int dir, const char *name, struct err *err)
 			return 0;
 		if (fd < 0)
 			return climb_fail(&delete.climb, "cannot open", "", err);
-		if (delete_content(&delete, name, fd, err) != 0)
-			return -1;
+		const int result = delete_content(&delete, name, fd, err);
+		if (result != 0)
+			return result;
 		int gone = delete_emptied(&delete, dir, name);
 		if (gone != 0)
 			return gone > 0 ? 0 : err_errno(err, STATUS_FAILED, name, "cannot delete it");

@@ -16,6 +16,7 @@
 #define HELPER_TREE_H
 
 #include <stdint.h>
+#include <time.h>
 
 #include "helper/changes.h"
 #include "helper/err.h"
@@ -87,6 +88,9 @@ int tree_share(int mine_dir, const char *mine, int theirs_dir, const char *their
  * get them first. What cannot be deleted stays, with an error for the first of it, and the rest goes.
  */
 int tree_delete(int dir, const char *name, struct err *err);
+
+/* The same, but ends at `until` (CLOCK_MONOTONIC; NULL: never): 1 then, and what is left is for another time. */
+int tree_delete_until(int dir, const char *name, const struct timespec *until, struct err *err);
 
 /*
  * Counts what is not a directory: *files names; *bytes allocated to them, those with several names once; *own

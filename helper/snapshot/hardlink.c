@@ -305,7 +305,7 @@ static int hardlink_reclaim(struct store *store, uint64_t number, struct err *er
 	return result;
 }
 
-static int hardlink_empty_trash(struct store *store, struct err *err)
+static int hardlink_empty_trash(struct store *store, const struct timespec *until, struct err *err)
 {
 	struct listing listing;
 	int result = 0;
@@ -315,9 +315,12 @@ static int hardlink_empty_trash(struct store *store, struct err *err)
 		return -1;
 	if (listing_read(trash, &listing) != 0)
 		result = err_errno(err, STATUS_FAILED, store->path, "cannot read " STORE_TRASH);
-	for (size_t i = 0; i < listing.count; i++)
-		if (tree_delete(trash, listing.names[i], err) != 0)
-			result = -1;
+	for (size_t i = 0; i < listing.count && result != 1; i++) {
+		const int one = tree_delete_until(trash, listing.names[i], until, err);
+
+		if (one != 0)
+			result = one;
+	}
 	listing_release(&listing);
 	close(trash);
 	return result;

@@ -77,8 +77,8 @@ struct storage {
 	int (*reclaim)(struct store *store, uint64_t number, struct err *err);
 
 	/* Deletes what is in trash; needs no lock; what cannot be deleted now is left for the next time and
-	 * is an error. */
-	int (*empty_trash)(struct store *store, struct err *err);
+	 * is an error. Ends at `until` (CLOCK_MONOTONIC; NULL: never): 1 then. */
+	int (*empty_trash)(struct store *store, const struct timespec *until, struct err *err);
 
 	/* Works without the lock; a snapshot that goes meanwhile gives -1. */
 	int (*measure)(const struct store *store, uint64_t number, struct measure *measure, struct err *err);

@@ -201,6 +201,74 @@ os.execve("/usr/bin/sleep", ["sleep", "1000"], {})' "$T/pid"
 	refused 1 'meta/1 is damaged' gc_all --force 1
 }
 
+# slow_deletes PROGRAM...: each of its first thread's deletions takes 20 ms, not those of its children
+slow_deletes() { traced -o "$T/slow" -e trace=unlinkat -e inject=unlinkat:delay_enter=20000 "$@"; }
+
+# trash COUNT: so many files in one directory
+trash() {
+	mkdir -p "$STORE/.rcu-repo/trash/left"
+	(cd "$STORE/.rcu-repo/trash/left" && seq "$1" | xargs touch)
+}
+
+in_trash() { find "$STORE/.rcu-repo/trash" -type f | wc -l; }
+
+@test "--budget ends it in time, and the rest is for the next one" {
+	skip_unless_command strace
+	local option
+	sync_version A
+	trash 2000
+	run -0 --separate-stderr slow_deletes "$RCU_REPO" gc --location "$LOCATION" --budget 1
+	[[ $stderr == *"time is up"* ]]
+	[ "$(in_trash)" -gt 1000 ]
+	[ "$(in_trash)" -lt 2000 ]
+	run -0 --separate-stderr repo gc --budget 1000
+	[ -z "$stderr" ]
+	is_empty "$STORE/.rcu-repo/trash"
+	for option in 0 -1 1x x '' 99999999999999999999; do
+		refused 2 'not a number of seconds' repo gc "--budget=$option"
+	done
+}
+
+@test "what a sync would have to wait for is deleted by a process that nobody waits for" {
+	skip_unless_command strace
+	sync_version A
+	trash 2000
+	make_version "$SOURCE" B
+	# a pipe that it had would keep this from ending; strace holds only the sync itself up
+	said=$(slow_deletes "$RCU_REPO" sync --location "$LOCATION" --type rsync --uri "$SOURCE" 2>&1)
+	[ "$(version_of "$LOCATION")" = B ]
+	wait_until is_empty "$STORE/.rcu-repo/trash"
+	[[ $said != *trash* ]]
+}
+
+@test "that process has no descriptor but the store's, no terminal, and idle priority" {
+	skip_unless_command strace
+	sync_version A
+	trash 2000
+	background traced -f -o /dev/null -e trace=unlinkat -e inject=unlinkat:delay_enter=20000 \
+		"$RCU_REPO" sync --location "$LOCATION" --type rsync --uri "$SOURCE"
+	sweeper() { pid=$(grep -lx rcu-repo-trash /proc/[0-9]*/comm 2>/dev/null | while read -r comm; do
+		ls -l "${comm%/comm}/fd" 2>/dev/null | grep -q " $STORE$" && echo "${comm//[!0-9]/}"; done) && [ -n "$pid" ]; }
+	wait_until sweeper
+	LIB_JOBS+=("$pid")
+	# until its first deletion it is still getting there
+	wait_until bash -c 'ls -l "/proc/$1/fd" | grep -q "$2/.rcu-repo/trash/left$"' bash "$pid" "$STORE"
+	ls -l "/proc/$pid/fd" | sed -n 's/.* -> //p' | sort >"$T/open"
+	cat "$T/open"
+	[ "$(grep -cx /dev/null "$T/open")" = 3 ]
+	[ "$(grep -vcE "^(/dev/null|$STORE|$STORE/.rcu-repo/trash(/left)?)\$" "$T/open")" = 0 ]
+	[ "$(readlink "/proc/$pid/cwd")" = / ]
+	# no controlling terminal, nice 19
+	awk '{ sub(/.*\) /, ""); if ($5 != 0 || $17 != 19) exit 1 }' "/proc/$pid/stat"
+	ionice -p "$pid" | grep -x idle
+	# another one finds that it is at work, and leaves it to it
+	kill -9 "$pid"
+	wait_until gone "$pid"
+	[ "$(in_trash)" -gt 0 ]
+	repo gc
+	is_empty "$STORE/.rcu-repo/trash"
+}
+
 @test "several repositories, and one that has no store" {
 	two_repositories
 	rcu_repo sync one

@@ -98,7 +98,7 @@ static int publish_version(struct store *store, int version, const struct option
 	staging_release(&staging);
 	store_unlock(store);
 	if (result == 0)
-		result = store->storage->empty_trash(store, err);
+		result = store->storage->empty_trash(store, NULL, err);
 	return result;
 }
 

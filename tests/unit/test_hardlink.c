@@ -286,7 +286,7 @@ static void test_discard(void **state)
 	staging.id = alloc_copy("left.link");
 	good(storage->discard(&store, &staging, &err));
 	run_ok("test $(ls " STORE_STAGING " | wc -l) = 0; test $(ls " STORE_TRASH " | wc -l) = 2");
-	good(storage->empty_trash(&store, &err));
+	good(storage->empty_trash(&store, NULL, &err));
 	run_ok("test $(ls -A " STORE_TRASH " | wc -l) = 0");
 	staging_release(&staging);
 }
@@ -299,9 +299,9 @@ static void test_reclaim(void **state)
 	assert_false(is_there("snapshots/1"));
 	run_ok("test $(ls " STORE_TRASH " | wc -l) = 1; test -f " STORE_TRASH "/*/dir/two");
 	bad(storage->reclaim(&store, 1, &err), "there is no snapshot 1");
-	good(storage->empty_trash(&store, &err));
+	good(storage->empty_trash(&store, NULL, &err));
 	run_ok("test $(ls -A " STORE_TRASH " | wc -l) = 0");
-	good(storage->empty_trash(&store, &err));
+	good(storage->empty_trash(&store, NULL, &err));
 }
 
 /* Neither a link in trash nor one instead of it leads the deletion away. */
@@ -310,10 +310,10 @@ static void test_trash_is_not_left(void **state)
 	(void)state;
 	make_snapshot();
 	run_ok("ln -s ../../snapshots " STORE_TRASH "/link");
-	good(storage->empty_trash(&store, &err));
+	good(storage->empty_trash(&store, NULL, &err));
 	assert_true(is_there("snapshots/1/file"));
 	run_ok("rmdir " STORE_TRASH " && ln -s ../snapshots " STORE_TRASH);
-	bad(storage->empty_trash(&store, &err), STORE_TRASH);
+	bad(storage->empty_trash(&store, NULL, &err), STORE_TRASH);
 	assert_true(is_there("snapshots/1/file"));
 }
 
@@ -360,7 +360,7 @@ static void test_closed_trees(void **state)
 		assert_int_equal(seteuid(65534), 0);
 	good(storage->discard(&store, &staging, &err));
 	good(storage->reclaim(&store, 1, &err));
-	good(storage->empty_trash(&store, &err));
+	good(storage->empty_trash(&store, NULL, &err));
 	if (was_root)
 		assert_int_equal(seteuid(0), 0);
 	assert_false(is_there("snapshots/1"));

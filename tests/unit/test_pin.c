@@ -334,7 +334,7 @@ static void test_p19_readers_and_reclaimer_never_race(void **state)
 	for (unsigned i = 0; i < PUBLICATIONS; i++) {
 		scratch_publish(&store, "x");
 		assert_int_equal(reclaim(&store, &rules, NULL, NULL, &err), 0);
-		assert_int_equal(store.storage->empty_trash(&store, &err), 0);
+		assert_int_equal(store.storage->empty_trash(&store, NULL, &err), 0);
 		restart_readers(latest, shared, pids);
 	}
 	shared->stop = 1;
