@@ -8,6 +8,7 @@
 #include "helper/hooks.h"
 #include "helper/jobs.h"
 #include "helper/session.h"
+#include "helper/together.h"
 #include "helper/transport/transport.h"
 #include "helper/user.h"
 
@@ -41,6 +42,9 @@ static int fetch(const struct options *options, const struct session *session,
 /* What became of one, for the hooks behind it. */
 static bool news;
 
+/* We are one of several that are published as a set. */
+static bool in_together;
+
 static int sync_locked(const struct options *options, struct session *session, struct err *err)
 {
 	const struct transport *transport = transport_find(session->repo, err);
@@ -48,6 +52,8 @@ static int sync_locked(const struct options *options, struct session *session, s
 	uint64_t number;
 	int result = -1;
 
+	if (in_together)
+		session->store.gate = together_gate;
 	job_step("staging");
 	if (transport && session_stage(session, transport->stage, err) == 0 && give_away(session, err) == 0) {
 		job_step("fetching");
@@ -56,6 +62,7 @@ static int sync_locked(const struct options *options, struct session *session, s
 	if (result == 0) {
 		job_step("publishing");
 		result = session_publish(session, OCCUPANTS_ANY, &changes, &number, &news, err);
+		together_end(&session->store, result == 0);
 	}
 	changes_release(&changes);
 	if (result != 0)
@@ -99,6 +106,7 @@ struct several {
 	const struct repos *repos;
 	int *status;
 	bool hooked; /* Portage's hooks for all of them are due */
+	struct together together;
 };
 
 static const char *several_name(const void *context, size_t job)
@@ -110,6 +118,8 @@ static int several_work(void *context, size_t job)
 {
 	const struct several *several = context;
 	bool hooked;
+
+	in_together = several->options->together;
 	const int status = sync_one(several->options, &several->repos->list[job], &hooked);
 
 	if (hooked)
@@ -121,6 +131,8 @@ static void several_heard(void *context, size_t job, const char *message, int st
 {
 	struct several *several = context;
 
+	if (several->options->together && together_heard(&several->together, job, message, status))
+		return;
 	if (message) {
 		several->hooked = several->hooked || strcmp(message, HOOKED) == 0;
 		return;
@@ -166,8 +178,12 @@ static int sync_several(const struct options *options, const struct repos *repos
 	several.status = alloc_grow(NULL, repos->count, sizeof(*several.status));
 	for (size_t i = 0; i < repos->count; i++)
 		several.status[i] = STATUS_FAILED;
+	if (options->together)
+		together_init(&several.together, &jobs, repos);
 	if (jobs_run(&jobs, &err) != 0)
 		err_print(&err);
+	if (options->together)
+		together_release(&several.together);
 	const int status = several_judge(&several);
 	*hooked = several.hooked;
 	free(several.status);

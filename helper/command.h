@@ -36,6 +36,7 @@ struct options {
 	bool unhold;      /* sync --force */
 	bool measure;     /* list --measure, status --measure */
 	unsigned jobs;    /* sync --jobs N; 0: not given */
+	bool together;    /* sync --together */
 	bool dry_run, json, verbose, help, version;
 	char **rest;    /* the operands: REPO...; NULL-terminated */
 	char **words;   /* command_words(): what stands behind REPO; NULL-terminated */

@@ -67,14 +67,14 @@ static void end_close(int *fd)
 
 static int say(char kind, const char *text)
 {
-	char message[JOB_MESSAGE_MAX];
 	const size_t length = strlen(text);
 
-	if (child_talk < 0 || length + 2 > sizeof(message))
+	if (child_talk < 0 || length + 2 > JOB_MESSAGE_MAX)
 		return -1;
-	message[0] = kind;
-	memcpy(message + 1, text, length);
-	return send(child_talk, message, length + 1, MSG_NOSIGNAL) < 0 ? -1 : 0;
+	char *message = alloc_printf("%c%s", kind, text);
+	const ssize_t sent = send(child_talk, message, length + 1, MSG_NOSIGNAL);
+	free(message);
+	return sent < 0 ? -1 : 0;
 }
 
 void job_step(const char *what)
@@ -239,10 +239,10 @@ static void output_read(struct jobs_state *state, size_t number)
 static void talk_read(struct jobs_state *state, size_t number)
 {
 	struct job *job = &state->list[number];
-	char message[JOB_MESSAGE_MAX];
+	char *message = alloc_grow(NULL, JOB_MESSAGE_MAX, 1);
 	ssize_t length = -1;
 
-	while (job->talk >= 0 && (length = recv(job->talk, message, sizeof(message) - 1, MSG_DONTWAIT)) > 0) {
+	while (job->talk >= 0 && (length = recv(job->talk, message, JOB_MESSAGE_MAX - 1, MSG_DONTWAIT)) > 0) {
 		message[length] = '\0';
 		if (message[0] == SAYS_STEP)
 			snprintf(job->step, sizeof(job->step), "%.31s", message + 1);
@@ -251,6 +251,7 @@ static void talk_read(struct jobs_state *state, size_t number)
 	}
 	if (length == 0)
 		end_close(&job->talk);
+	free(message);
 }
 
 void jobs_tell(const struct jobs *jobs, size_t number, const char *message)
@@ -291,7 +292,6 @@ static int job_begin(struct jobs_state *state, size_t number, struct err *err)
 	struct job *job = &state->list[number];
 	int output[2], talk[2];
 
-	job->begun = true;
 	if (pipe2(output, O_CLOEXEC) != 0)
 		return err_errno(err, STATUS_FAILED, "jobs", "pipe");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, talk) != 0) {
@@ -313,6 +313,7 @@ static int job_begin(struct jobs_state *state, size_t number, struct err *err)
 		close(talk[0]);
 		return err_errno(err, STATUS_FAILED, "jobs", "fork");
 	}
+	job->begun = true;
 	job->pid = pid;
 	job->since = time(NULL);
 	job->line = alloc_grow(NULL, LINE_MAX_BYTES, 1);
@@ -337,6 +338,17 @@ static int jobs_begin(struct jobs_state *state, struct err *err)
 		running++;
 	}
 	return result;
+}
+
+/* None is begun any more: those that were not have ended, as far as others may wait for them. */
+static void jobs_give_up(struct jobs_state *state)
+{
+	for (size_t i = 0; i < state->jobs->count; i++)
+		if (!state->list[i].begun) {
+			state->list[i].begun = true;
+			if (state->jobs->heard)
+				state->jobs->heard(state->jobs->context, i, NULL, STATUS_FAILED);
+		}
 }
 
 /* One signal that came. What the terminal sends reaches the children without us. */
@@ -428,6 +440,8 @@ int jobs_run(struct jobs *jobs, struct err *err)
 		jobs_listen(&state);
 		if (result == 0)
 			result = jobs_begin(&state, err);
+		if (result != 0 || state.ended_by != 0)
+			jobs_give_up(&state);
 		progress_show(&state);
 		out_write(&state);
 	}

@@ -20,7 +20,7 @@
 
 #include "helper/err.h"
 
-#define JOB_MESSAGE_MAX 4096
+#define JOB_MESSAGE_MAX 65536
 
 struct jobs {
 	size_t count;
@@ -29,7 +29,7 @@ struct jobs {
 	int (*work)(void *context, size_t job);               /* in the child: its exit status */
 	/*
 	 * In the parent, a message of job_say(), or with NULL: the job has ended with `status`, 128 + N where signal N
-	 * killed it. May be NULL.
+	 * killed it; STATUS_FAILED also for one that was never begun. May be NULL.
 	 */
 	void (*heard)(void *context, size_t job, const char *message, int status);
 	void *context;

@@ -30,6 +30,7 @@ helper_libhelper_a_SOURCES = \
 	helper/object.c helper/object.h \
 	helper/options.c helper/options.h \
 	helper/occupants.c helper/occupants.h \
+	helper/order.c helper/order.h \
 	helper/pin.c helper/pin.h \
 	helper/pinning.c helper/pinning.h \
 	helper/places.c helper/places.h \
@@ -41,6 +42,7 @@ helper_libhelper_a_SOURCES = \
 	helper/repos.c helper/repos.h \
 	helper/reservation.c helper/reservation.h \
 	helper/run.c helper/run.h \
+	helper/set.c helper/set.h \
 	helper/snapshot/hardlink.c helper/snapshot/seal.c helper/snapshot/seal.h helper/snapshot/storage.c helper/snapshot/storage.h \
 	helper/store.c helper/store.h \
 	helper/swarm.c helper/swarm.h \
@@ -75,6 +77,7 @@ helper_rcu_repo_SOURCES = \
 	helper/progress.c helper/progress.h \
 	helper/session.c helper/session.h \
 	helper/table.c helper/table.h \
+	helper/together.c helper/together.h \
 	helper/cmd-abort.c \
 	helper/cmd-begin.c \
 	helper/cmd-commit.c \

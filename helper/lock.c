@@ -20,6 +20,7 @@
 #include "helper/migrate.h"
 #include "helper/reclaim.h"
 #include "helper/reservation.h"
+#include "helper/set.h"
 #include "helper/snapshot/storage.h"
 
 /* How often the file is read again where its text is not of the present owner, who is just writing it. */
@@ -156,7 +157,7 @@ static int staging_clear(struct store *store, const char *reserved, struct err *
 
 /*
  * The order. Pin files first: nothing below may find one missing. Then the migration, which may add a
- * snapshot, and the staging trees. Then the times, which look at all snapshots, and pin files for all of
+ * snapshot, the set of several stores, which may swap latest, and the staging trees. Then the times, which look at all snapshots, and pin files for all of
  * them: those two may fail (on a full disk gc must work), since publish() and reclaim() do them again where
  * they matter. Each step can be done again after a crash in it.
  */
@@ -173,6 +174,8 @@ static int recover(struct store *store, bool accept_reserved, struct err *err)
 		result = reclaim_recover(store, err);
 	if (result == 0)
 		result = migrate_recover(store, err);
+	if (result == 0)
+		result = set_recover(store, err);
 	if (result == 0)
 		result = staging_clear(store, reservation.staging, err);
 	if (result == 0) {

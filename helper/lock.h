@@ -8,7 +8,7 @@
  * message of those who do not get it.
  *
  * Order of locks: a process takes at most one store's lock at a time, then at most one lease on a pin at a
- * time.
+ * time. (set_recover() asks for another store's lock as well, without waiting for it, while it undoes a set.)
  */
 #ifndef HELPER_LOCK_H
 #define HELPER_LOCK_H

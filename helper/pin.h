@@ -14,6 +14,7 @@ struct pin {
 	char *location; /* as the caller named it, made absolute; trailing slashes dropped */
 	char *snapshot; /* canonical STORE/snapshots/N */
 	uint64_t number;
+	bool chosen; /* the caller asked for this number (helper/pinning.c) */
 	int fd; /* holds the pin (FD_CLOEXEC); -1: the store has no pin files and we may not make any:
 		   redirected, not held */
 };

@@ -14,6 +14,8 @@
 #include "helper/alloc.h"
 #include "helper/meta.h"
 #include "helper/repos.h"
+#include "helper/set.h"
+#include "helper/store.h"
 
 /*
  * A reclaimer's lease on a pin that somebody holds is refused at once: this is only for the moment of
@@ -280,6 +282,7 @@ static int take_requests(struct pinning *pinning, struct outers *outers, struct 
 			err_fail(err, STATUS_USAGE, request->name,
 				 "snapshot %ju: %ju of the same store is asked for, too",
 				 (uintmax_t)pin.number, (uintmax_t)same->number);
+		pin.chosen = request->number != 0;
 		if (same)
 			pin_release(&pin);
 		else
@@ -306,6 +309,110 @@ static void request_outers(struct pinning *pinning, const struct outers *outers)
 	}
 }
 
+/* ---- several that are published as one: helper/set.h ---- */
+
+/* Each round ends with a number that grew, and those that publish are much slower than this. */
+#define AGREE_ROUNDS 1000
+
+/* The store of a pin; its path is the beginning of the snapshot's. */
+static int pin_store(const struct pin *pin, struct store *store, struct err *err)
+{
+	char *path = alloc_printf("%.*s", (int)(number_at(pin) - sizeof("/" STORE_SNAPSHOTS)), pin->snapshot);
+	int result;
+
+	*store = (struct store)STORE_CLOSED;
+	result = store_open(store, *path ? path : "/", STORE_LOOK, false, err);
+	free(path);
+	return result;
+}
+
+/* Takes another number in the place of what is pinned. Where that is gone already, the latest. */
+static int repin(struct pin *pin, uint64_t number, struct err *err)
+{
+	struct err gone = ERR_NONE;
+	struct pin other = PIN_NONE;
+
+	if (pin_take(&other, pin->location, number, &gone) != 0 &&
+	    pin_take(&other, pin->location, 0, err) != 0)
+		return -1;
+	pin_release(pin);
+	*pin = other;
+	return 0;
+}
+
+/* One thing that is needed. 1: a pin was exchanged for it. */
+static int satisfy(struct pinning *pinning, const struct set_need *need, char (*ids)[SET_ID_ROOM],
+		   struct err *err)
+{
+	for (size_t i = 0; i < pinning->count; i++) {
+		struct pin *pin = &pinning->pins[i];
+		struct store store;
+		uint64_t number;
+
+		if (strcmp(ids[i], need->id) != 0 || pin->chosen || pin->number >= need->number)
+			continue;
+		if (pin_store(pin, &store, err) != 0)
+			return -1;
+		int result = set_number(&store, need->number, &number, err);
+		store_close(&store);
+		if (result == 0 && number > pin->number)
+			result = repin(pin, number, err) == 0 ? 1 : -1;
+		return result;
+	}
+	return 0;
+}
+
+/* 1: something was exchanged. */
+static int agree_once(struct pinning *pinning, char (*ids)[SET_ID_ROOM], struct err *err)
+{
+	int changed = 0, result = 0;
+
+	for (size_t i = 0; result >= 0 && i < pinning->count; i++) {
+		struct set_needs needs = { .list = NULL };
+		struct store store;
+
+		if (ids[i][0] == '\0')
+			continue;
+		result = pin_store(&pinning->pins[i], &store, err);
+		if (result == 0) {
+			result = set_needs_of(&store, pinning->pins[i].number, &needs, err);
+			store_close(&store);
+		}
+		for (size_t j = 0; result >= 0 && j < needs.count; j++) {
+			result = satisfy(pinning, &needs.list[j], ids, err);
+			changed |= result > 0;
+		}
+		set_needs_release(&needs);
+	}
+	return result < 0 ? -1 : changed;
+}
+
+/* The pins were taken one after the other: exchanges what does not fit with the others. */
+static int agree(struct pinning *pinning, struct err *err)
+{
+	char(*ids)[SET_ID_ROOM] = alloc_grow(NULL, pinning->count + 1, sizeof(*ids));
+	size_t named = 0;
+	int result = 0, rounds = 0;
+
+	for (size_t i = 0; result == 0 && i < pinning->count; i++) {
+		struct store store;
+
+		result = pin_store(&pinning->pins[i], &store, err);
+		if (result == 0) {
+			result = set_id(&store, ids[i], err);
+			named += ids[i][0] != '\0';
+			store_close(&store);
+		}
+	}
+	while (result == 0 && named >= 2 && (result = agree_once(pinning, ids, err)) == 1 &&
+	       rounds++ < AGREE_ROUNDS)
+		result = 0;
+	free(ids);
+	return result == 1 ? err_fail(err, STATUS_FAILED, "rcu-exec",
+				      "what is published together changes all the time")
+			   : result;
+}
+
 int pinning_take(struct pinning *pinning, bool *nothing, struct err *err)
 {
 	const bool all = pinning->request_count == 0 && !pinning->outer_only;
@@ -325,6 +432,8 @@ int pinning_take(struct pinning *pinning, bool *nothing, struct err *err)
 				  "no repository has sync-rcu: nothing to pin (use -l)");
 	if (result == 0)
 		result = take_requests(pinning, &outers, err);
+	if (result == 0 && pinning->count >= 2)
+		result = agree(pinning, err);
 	for (size_t i = 0; result == 0 && i < outers.count; i++) {
 		struct pin pin = PIN_NONE;
 

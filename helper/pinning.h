@@ -44,7 +44,8 @@ void pinning_snapshot(struct pinning *pinning,
 		      const char *text); /* N, NAME, REPO=N or REPO=NAME; must outlive the pinning */
 
 /*
- * Takes every pin, of each store one. Without a request: each repository of the configuration with sync-rcu. An outer pin of a
+ * Takes every pin, of each store one; of stores that are published together (helper/set.h) numbers that belong together, but
+ * for those that were asked for by number, and an outer pin that stays. Without a request: each repository of the configuration with sync-rcu. An outer pin of a
  * store that is not asked for stays; of one that is, too, unless a number or `fresh` says otherwise. Nothing
  * to pin at all is an error, with count 0 and *nothing set.
  */

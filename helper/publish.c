@@ -83,6 +83,8 @@ enum publish_result publish(struct store *store, const struct staging *staging, 
 	    (record != NULL && store_sync_dir(store, STORE_RECORD, err) != 0) ||
 	    store_sync_dir(store, STORE_SNAPSHOTS, err) != 0 || store_make_pins(store, err) != 0)
 		return PUBLISH_FAILED;
+	if (store->gate != NULL && store->gate(store, *number, err) != 0)
+		return PUBLISH_FAILED;
 	const enum publish_result result = publish_swap(store, *number, err);
 	if (result != PUBLISH_FAILED)
 		meta_settle(store, &late);

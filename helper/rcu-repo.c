@@ -22,8 +22,8 @@
 #define REPO_OPTIONS "location store"
 
 static const struct command commands[] = {
-	{ "sync", "[REPO...] [--jobs N] [--force]", "fetch, publish what changed, and reclaim",
-	  REPO_OPTIONS " type uri jobs force/sync", cmd_sync },
+	{ "sync", "[REPO...] [--jobs N] [--together] [--force]", "fetch, publish what changed, and reclaim",
+	  REPO_OPTIONS " type uri jobs together force/sync", cmd_sync },
 	{ "update", "REPO -- COMMAND [ARG...]",
 	  "run COMMAND in a writable copy, and publish it if that exits 0", REPO_OPTIONS, cmd_update },
 	{ "begin", "REPO [--owner PID]", "lock, make a writable copy, and print its path",
@@ -71,6 +71,7 @@ TAKE_FLAG(hold)
 TAKE_FLAG(measure)
 TAKE_FLAG(unhold)
 TAKE_FLAG(dry_run)
+TAKE_FLAG(together)
 TAKE_FLAG(json)
 TAKE_FLAG(verbose)
 TAKE_FLAG(help)
@@ -150,6 +151,7 @@ static const struct option_rule rules[] = {
 	{ "type", 0, "TYPE", "with --location: sync-type", take_type },
 	{ "uri", 0, "URI", "with --location: sync-uri", take_uri },
 	{ "jobs", 0, "N", "so many repositories at a time (default: 8)", take_jobs },
+	{ "together", 0, NULL, "publish all of them as one, or none", take_together },
 	{ "owner", 0, "PID", "hold it until this process has ended (default: a day)", take_owner },
 	{ "staging", 0, "PATH", "fail if this is not what is staged", take_staging },
 	{ "dry-run", 0, NULL, "only say what would go, and why the rest stays", take_dry_run },

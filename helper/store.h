@@ -17,6 +17,7 @@
  *     meta/N           when N was published and retired, kept or not (helper/meta.h)
  *     staging/ID/      a tree being made; ID is never used twice
  *     trash/ID/        trees on their way out
+ *     id, set, sets/N  what is published together with other stores (helper/set.h)
  */
 #ifndef HELPER_STORE_H
 #define HELPER_STORE_H
@@ -50,6 +51,11 @@ struct store {
 	uid_t uid;       /* of STORE: what root makes below it is given to them, so that they can go on */
 	gid_t gid;
 	const struct storage *storage;
+	/*
+	 * Where it is not NULL: publish() asks it before it swaps latest, when snapshots/N is there, whole and on disk. -1 and
+	 * *err: N is not to be published.
+	 */
+	int (*gate)(struct store *store, uint64_t number, struct err *err);
 };
 
 #define STORE_CLOSED                                           \

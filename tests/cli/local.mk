@@ -23,6 +23,7 @@ cli_tests = \
 	tests/cli/several.bats \
 	tests/cli/status.bats \
 	tests/cli/sync.bats \
+	tests/cli/together.bats \
 	tests/cli/update.bats
 TESTS += $(cli_tests)
 EXTRA_DIST += tests/cli/helpers.bash $(cli_tests)

@@ -11,6 +11,7 @@ store_unit_tests = \
 	tests/unit/test_publish \
 	tests/unit/test_reclaim \
 	tests/unit/test_reservation \
+	tests/unit/test_set \
 	tests/unit/test_store \
 	tests/unit/test_trust
 check_PROGRAMS += $(store_unit_tests)
@@ -38,6 +39,8 @@ tests_unit_test_reclaim_SOURCES = tests/unit/test_reclaim.c $(SCRATCH)
 tests_unit_test_reclaim_LDADD = $(STORE_UNIT_LIBS)
 tests_unit_test_reservation_SOURCES = tests/unit/test_reservation.c $(SCRATCH)
 tests_unit_test_reservation_LDADD = $(STORE_UNIT_LIBS)
+tests_unit_test_set_SOURCES = tests/unit/test_set.c $(SCRATCH)
+tests_unit_test_set_LDADD = $(STORE_UNIT_LIBS)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c $(SCRATCH)
 tests_unit_test_store_LDADD = $(STORE_UNIT_LIBS)
 tests_unit_test_trust_SOURCES = tests/unit/test_trust.c $(SCRATCH)
