@@ -8,8 +8,8 @@
 #include "helper/session.h"
 
 /*
- * What is not fit to be published stays staged and reserved, for another try or for `abort`. What fails later is
- * dropped: session_publish() has taken the reservation off by then.
+ * What is not published stays staged and reserved, for another try or for `abort`. Behind its sealing nobody writes to
+ * it any more (reservation.h).
  */
 static int commit_locked(const struct options *options, struct session *session, struct err *err)
 {

@@ -163,7 +163,7 @@ static int staging_clear(struct store *store, const char *reserved, struct err *
  */
 static int recover(struct store *store, bool accept_reserved, struct err *err)
 {
-	struct reservation reservation = { NULL, NULL };
+	struct reservation reservation = { .staging = NULL };
 	struct err late = ERR_NONE;
 	int result = reservation_read(store, &reservation, err);
 

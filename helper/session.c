@@ -56,6 +56,8 @@ static int store_take(struct session *session, const char *command, enum session
 	    store_open(&session->store, repo->store, STORE_CHANGE, repo->durable, err) != 0 ||
 	    store_lock(&session->store, command, use != SESSION_WRITE, err) != 0)
 		return -1;
+	if (use == SESSION_WRITE && session->store.lapsed)
+		warn(repo->name, "%s", session->store.lapsed);
 	/* What a failed run left there may be what fills the disk. */
 	if (use == SESSION_WRITE && sweep_if_full(&session->store, &late) != 0)
 		warn(repo->name, "the trash could not be emptied: %s", late.text);
@@ -165,24 +167,34 @@ int session_stage(struct session *session, enum stage_kind kind, struct err *err
 	return result != 0 ? -1 : staging_hold(session, err);
 }
 
+/* By the path that `begin` printed, where the caller says one. */
+static int staging_is_asked(const struct session *session, const struct reservation *reservation,
+			    const char *path, struct err *err)
+{
+	char *printed = alloc_printf("%s/%s/%s", session->store.path, STORE_STAGING, reservation->id);
+	int result = 0;
+
+	if (path != NULL && strcmp(path, printed) != 0)
+		result = err_fail(err, STATUS_FAILED, path, "is not what is staged now: that is %s", printed);
+	free(printed);
+	return result;
+}
+
 int session_find(struct session *session, const char *path, struct err *err)
 {
 	struct reservation reservation = { .staging = NULL };
 	int result = reservation_read(&session->store, &reservation, err);
 
 	if (result == 0 && !reservation.staging)
-		result = err_fail(err, STATUS_FAILED, session->store.path, "nothing is staged: begin first");
+		result = err_fail(err, STATUS_FAILED, session->store.path, "nothing is staged: %s",
+				  session->store.lapsed ? session->store.lapsed : "begin first");
+	if (result == 0)
+		result = staging_is_asked(session, &reservation, path, err);
 	if (result == 0)
 		result = session->store.storage->find(&session->store, reservation.staging, &session->staging,
 						      err);
+	session->sealed = result == 0 && strcmp(reservation.staging, reservation.id) != 0;
 	reservation_release(&reservation);
-	if (result == 0 && path && strcmp(path, session->staging.path) != 0) {
-		err_fail(err, STATUS_FAILED, path, "is not what is staged now: that is %s",
-			 session->staging.path);
-		staging_release(&session->staging);
-		session->staging = (struct staging)STAGING_NONE;
-		return -1;
-	}
 	if (result != 0)
 		return -1;
 	if (staging_hold(session, err) != 0) {
@@ -329,6 +341,16 @@ static int publish_or_drop(struct session *session, struct record *record, uint6
 	return *changed ? publish_staged(session, record, number, err) : session_drop(session, err);
 }
 
+/* The tree is gone from staging. If the file cannot be removed it is void all the same: reservation_read() sees that. */
+static void reservation_end(struct session *session)
+{
+	struct err ignored = ERR_NONE;
+
+	if (session->reserved)
+		reservation_remove(&session->store, &ignored);
+	session->reserved = false;
+}
+
 int session_publish(struct session *session, enum occupants_of occupants, struct changes *hint,
 		    uint64_t *number, bool *changed, struct err *err)
 {
@@ -337,18 +359,18 @@ int session_publish(struct session *session, enum occupants_of occupants, struct
 
 	if (staging_fit(session, occupants, err) != 0)
 		return -1;
-	if (hooks_any(session->repo)) {
+	/* What is sealed was judged before it was. */
+	if (hooks_any(session->repo) && !session->sealed) {
 		hint = NULL; /* they may change what they like */
 		if (staging_hooks(session, occupants, err) != 0)
 			return -1;
 	}
 	/*
-	 * From here on the tree may share files with latest: nobody else may write to it any more. If we die, or fail,
-	 * it is one that nobody reserved, and is dropped.
+	 * From here on the tree may share files with latest: nobody else may write to it any more. What was reserved stays
+	 * so, sealed, until it is a snapshot or is dropped: hours of work may be in it, and commit can be done again.
 	 */
-	if (session->reserved && reservation_remove(store, err) != 0)
+	if (session->reserved && reservation_seal(store, &session->staging, err) != 0)
 		return -1;
-	session->reserved = false;
 	if (hint != NULL)
 		changes_sort(hint);
 	int result = store->storage->seal(store, &session->staging, session->latest, hint, &record, err);
@@ -357,6 +379,7 @@ int session_publish(struct session *session, enum occupants_of occupants, struct
 	record_release(&record);
 	if (result != 0)
 		return -1;
+	reservation_end(session);
 	staging_let_go(session);
 	return link_location(session, err);
 }

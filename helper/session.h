@@ -22,7 +22,8 @@ struct session {
 	enum location_state location;
 	uint64_t latest; /* 0: nothing is published yet */
 	struct staging staging;
-	bool reserved; /* it is still as its maker left it, and reserved for him: session_keep() may leave it */
+	bool reserved; /* `begin` staged it, and it is not published yet: session_keep() may leave it */
+	bool sealed;   /* by a commit that failed, which had judged it: nobody could write to it since */
 	bool linked;   /* its files may be those of a snapshot: a transport made it */
 	bool unsure; /* it is published, and may not be after a loss of power: session_reclaim() takes nothing */
 	int staging_dir; /* the directory that was staged: its name is in the hands of whoever fills it */

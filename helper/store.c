@@ -173,7 +173,8 @@ void store_close(struct store *store)
 	if (store->dir >= 0)
 		close(store->dir);
 	free(store->path);
-	store->path = NULL;
+	free(store->lapsed);
+	store->path = store->lapsed = NULL;
 	store->dir = store->lock = -1;
 }
 

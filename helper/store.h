@@ -50,6 +50,7 @@ struct store {
 	uid_t sync_user; /* may write to the store, too; (uid_t)-1: nobody. Set it before store_open() */
 	uid_t uid;       /* of STORE: what root makes below it is given to them, so that they can go on */
 	gid_t gid;
+	char *lapsed; /* store_lock(): why what `begin` staged is not reserved any more, or NULL */
 	const struct storage *storage;
 	/*
 	 * Where it is not NULL: publish() asks it before it swaps latest, when snapshots/N is there, whole and on disk. -1 and

@@ -60,7 +60,7 @@ teardown() { lib_done; }
 	[ "$(cat "$LOCATION/x")" = x ]
 }
 
-@test "once its files may be shared with latest a tree that is not published is handed back to nobody" {
+@test "once its files may be shared with latest nobody reaches a tree that is not published by its path" {
 	sync_version A
 	local staged
 	staged=$(repo begin)
@@ -70,9 +70,10 @@ teardown() { lib_done; }
 	refused 1 'high-water' repo commit
 	cp "$T/high-water" "$STORE/.rcu-repo/high-water"
 	[ ! -e "$staged" ]
-	refused 1 'nothing is staged' repo commit
 	[ "$(latest)" = 1 ]
 	[ "$(version_of "$LOCATION")" = A ]
+	repo commit
+	[ "$(cat "$LOCATION/x")" = x ]
 }
 
 @test "a process that writes into the tree: it stays staged" {
@@ -135,4 +136,45 @@ teardown() { lib_done; }
 	[ -L "$LOCATION" ]
 	[ "$(version_of "$LOCATION")" = A ]
 	[ -e "$LOCATION/x" ]
+}
+
+@test "a commit that fails can be done again, and nobody reaches the tree by its old path meanwhile" {
+	skip_unless_command strace
+	sync_version A
+	local staged sealed
+	staged=$(repo begin)
+	echo x >"$staged/x"
+	run -1 traced -o "$T/strace" -e trace=symlinkat -e inject=symlinkat:error=ENOSPC "$RCU_REPO" commit \
+		--location "$LOCATION" --store "$STORE"
+	# the failure was behind the end of the staging tree, and nothing is lost
+	refused 1 'nothing is staged: what begin staged for .*snapshot 2 is there, and was never the latest' repo commit
+	[ "$(cat "$STORE/snapshots/2/x")" = x ]
+	repo rollback 2
+	[ "$(cat "$LOCATION/x")" = x ]
+	staged=$(repo begin)
+	echo y >"$staged/y"
+	run -1 traced -o "$T/strace" -e trace=linkat -e inject=linkat:error=EIO "$RCU_REPO" commit \
+		--location "$LOCATION" --store "$STORE" --staging "$staged"
+	[ ! -e "$staged" ]
+	refused 75 'reserved' repo sync --type rsync --uri "$SOURCE"
+	refused 1 'is not what is staged now' repo commit --staging "$staged.sealed"
+	[ "$(repo commit --staging "$staged")" = 3 ]
+	[ "$(cat "$LOCATION/y")" = y ]
+	refused 1 'nothing is staged: begin first' repo commit
+}
+
+@test "a reservation that is void says so, to commit and to the next writer" {
+	sync_version A
+	background sleep 1000
+	repo begin --owner "$BACKGROUND"
+	kill -9 "$BACKGROUND"
+	wait "$BACKGROUND" || :
+	refused 1 "nothing is staged: what begin staged for pid $BACKGROUND on .* not reserved any more: that process has ended" \
+		repo commit
+	background sleep 1000
+	repo begin --owner "$BACKGROUND"
+	kill -9 "$BACKGROUND"
+	wait "$BACKGROUND" || :
+	sync_version B 2>"$T/err"
+	grep -q "what begin staged for pid $BACKGROUND on .* that process has ended" "$T/err"
 }
