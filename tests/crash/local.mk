@@ -9,3 +9,13 @@ CRASH_TESTS = \
 	tests/crash/points.bats
 TESTS += $(CRASH_TESTS)
 EXTRA_DIST += $(CRASH_TESTS) tests/crash/crash.bash
+
+# The fault matrix: some cases of each operation here, all by `make faults` (FAULTS="--operation sync ...").
+check_PROGRAMS += tests/crash/fault
+tests_crash_fault_SOURCES = tests/crash/fault.c
+TESTS += tests/crash/faults
+EXTRA_DIST += tests/crash/faults
+
+.PHONY: faults
+faults: all tests/crash/fault
+	@$(AM_TESTS_ENVIRONMENT) /usr/bin/python3 $(top_srcdir)/tests/crash/faults --sample 0 $(FAULTS)
