@@ -34,6 +34,7 @@ struct options {
 	const char *name; /* keep --name NAME */
 	bool hold;        /* rollback --hold */
 	bool unhold;      /* sync --force */
+	bool repair;      /* check --repair */
 	bool measure;     /* list --measure, status --measure */
 	unsigned jobs;    /* sync --jobs N; 0: not given */
 	bool together;    /* sync --together */
@@ -100,6 +101,7 @@ char *command_time(int64_t seconds, bool json);
 int cmd_sync(const struct options *options);
 int cmd_update(const struct options *options);
 int cmd_begin(const struct options *options);
+int cmd_check(const struct options *options);
 int cmd_commit(const struct options *options);
 int cmd_abort(const struct options *options);
 int cmd_diff(const struct options *options);

@@ -5,6 +5,7 @@ helper_libhelper_a_SOURCES = \
 	helper/alloc.c helper/alloc.h \
 	helper/aside.c helper/aside.h \
 	helper/changes.c helper/changes.h \
+	helper/check.c helper/check.h \
 	helper/climb.c helper/climb.h \
 	helper/conf.c helper/conf.h \
 	helper/crew.c helper/crew.h \
@@ -56,6 +57,7 @@ helper_libhelper_a_SOURCES = \
 	helper/tree.h \
 	helper/trust.c helper/trust.h \
 	helper/user.c helper/user.h \
+	helper/verify.c helper/verify.h \
 	helper/walk.c helper/walk.h \
 	helper/words.c helper/words.h
 helper_libhelper_a_CPPFLAGS = $(AM_CPPFLAGS) -DGUARD_LIBRARY_PATH='"$(pkglibdir)/librcu-guard.so"'
@@ -80,6 +82,7 @@ helper_rcu_repo_SOURCES = \
 	helper/together.c helper/together.h \
 	helper/cmd-abort.c \
 	helper/cmd-begin.c \
+	helper/cmd-check.c \
 	helper/cmd-commit.c \
 	helper/cmd-diff.c \
 	helper/cmd-gc.c \

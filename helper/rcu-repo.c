@@ -38,6 +38,8 @@ static const struct command commands[] = {
 	{ "keep", "REPO N [--name NAME]", "protect a snapshot from reclaim", REPO_OPTIONS " name", cmd_keep },
 	{ "release", "REPO N", "stop protecting a snapshot", REPO_OPTIONS, cmd_release },
 	{ "list", "REPO [--measure] [--json]", "show the snapshots", REPO_OPTIONS " measure json", cmd_list },
+	{ "check", "[REPO...] [--repair]", "verify the store and its snapshots", REPO_OPTIONS " repair",
+	  cmd_check },
 	{ "diff", "REPO A B [--json]", "show what differs between two snapshots", REPO_OPTIONS " json",
 	  cmd_diff },
 	{ "readers", "[REPO...] [--json]", "show who pins what", REPO_OPTIONS " json", cmd_readers },
@@ -69,6 +71,7 @@ TAKE_TEXT(staging)
 TAKE_TEXT(name)
 TAKE_FLAG(hold)
 TAKE_FLAG(measure)
+TAKE_FLAG(repair)
 TAKE_FLAG(unhold)
 TAKE_FLAG(dry_run)
 TAKE_FLAG(together)
@@ -161,6 +164,7 @@ static const struct option_rule rules[] = {
 	{ "name", 0, "NAME", "give it a name, for -s of rcu-exec, rollback and release", take_name },
 	{ "measure", 0, NULL, "and count files and disk space, which reads every directory", take_measure },
 	{ "budget", 0, "SECONDS", "delete for so long at most; the rest is for the next time", take_budget },
+	{ "repair", 0, NULL, "mend what can be mended without losing anything", take_repair },
 	{ "json", 0, NULL, "for programs", take_json },
 	{ "help", 'h', NULL, "show this", take_help },
 	{ "version", 'V', NULL, "show the version", take_version },

@@ -3,6 +3,7 @@
 cli_tests = \
 	tests/cli/abort.bats \
 	tests/cli/begin.bats \
+	tests/cli/check.bats \
 	tests/cli/commit.bats \
 	tests/cli/config.bats \
 	tests/cli/diff.bats \
