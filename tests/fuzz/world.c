@@ -273,6 +273,9 @@ static void look_around(const char *top)
 	if (world.mounts &&
 	    mount(path_in(from, "%s/a/aa", root), path_in(to, "%s/b/o", root), NULL, MS_BIND, NULL) != 0)
 		world_broken("b/o");
+	/* Nor can a path see what is exchanged with the links there. */
+	if (world.mounts && mount("none", path_in(to, "%s/../hold", root), "tmpfs", 0, "size=4k") != 0)
+		world_broken("hold");
 	world.chroots = geteuid() == 0 && chroot("/") == 0;
 	close(w);
 }

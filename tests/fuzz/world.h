@@ -13,7 +13,7 @@
  *       b/o                     a directory that something was mounted over after it was opened
  *       x0/                     may not be entered
  *       proc                    procfs, and TOP/w once more within itself, for when the world is the root
- *     TOP/hold/                 for the frozen links
+ *     TOP/hold/                 for the frozen links; something is mounted over it
  *
  * The oracle is the kernel: world_freeze() exchanges each pinned store's `latest` with a link to the pinned number, world_thaw()
  * exchanges them back. Inodes stay what they are, so what a path reaches then and what a wrapped call reaches now can be compared.
