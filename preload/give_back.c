@@ -14,6 +14,47 @@ size_t entry_length(const struct mapped *m)
 	return snapshot_name(shim.pins[m->pin].number, text);
 }
 
+#define DOOR "/proc/self/fd/"
+#define DELETED " (deleted)" /* what procfs puts behind the path of a link that another one has replaced */
+
+/* The pin whose store the directory is. */
+static bool is_store(const char *path, unsigned *pin)
+{
+	struct stat st;
+
+	if (sys_fstatat(AT_FDCWD, path, &st, 0) != 0)
+		return false;
+	for (*pin = 0; *pin < shim.count; ++*pin)
+		if (shim.pins[*pin].store.inode == st.st_ino && shim.pins[*pin].store.device == st.st_dev)
+			return true;
+	return false;
+}
+
+void entry_opened(struct mapped *m)
+{
+	static const char name[] = "/" STORE_LATEST;
+	char door[sizeof(DOOR) + SNAPSHOT_NUMBER_ROOM] = DOOR;
+	ssize_t length = 0;
+	char *path = NULL;
+
+	if (!shim_active() || !m->path || *m->path || m->dir < 0)
+		return;
+	snapshot_number_format((uint64_t)m->dir, door + sizeof(DOOR) - 1);
+	for (size_t room = 256; !path || (length == (ssize_t)room / 2 && room <= 2 * PATH_MAX); room *= 2) {
+		path = __builtin_alloca(room);
+		length = sys_readlinkat(AT_FDCWD, door, path, room);
+	}
+	if (length > (ssize_t)sizeof(DELETED) &&
+	    memcmp(path + length - (sizeof(DELETED) - 1), DELETED, sizeof(DELETED) - 1) == 0)
+		length -= (ssize_t)sizeof(DELETED) - 1;
+	if (length < (ssize_t)sizeof(name) ||
+	    memcmp(path + length - (sizeof(name) - 1), name, sizeof(name) - 1) != 0)
+		return;
+	path[(size_t)length - (sizeof(name) - 1)] = '\0';
+	if (is_store(path, &m->pin))
+		m->kind = MAP_ENTRY;
+}
+
 /*
  * What readlink says of D/L: the pinned snapshot. The real call has been made before, so everything that can be wrong with the
  * arguments has been said by the kernel; only the text and its length remain.
@@ -49,14 +90,20 @@ ssize_t wrap_readlinkat(int dir, const char *path, char *to, size_t room)
 {
 	MAPPED(m);
 	MAP(m, dir, path, LEAF_NOFOLLOW);
-	return entry_answer(&m, next()->readlinkat(m.dir, m.path, to, room), to, room);
+	ssize_t result = next()->readlinkat(m.dir, m.path, to, room);
+	if (result >= 0)
+		entry_opened(&m);
+	return entry_answer(&m, result, to, room);
 }
 
 ssize_t wrap___readlinkat_chk(int dir, const char *path, char *to, size_t room, size_t known)
 {
 	MAPPED(m);
 	MAP(m, dir, path, LEAF_NOFOLLOW);
-	return entry_answer(&m, next()->__readlinkat_chk(m.dir, m.path, to, room, known), to, room);
+	ssize_t result = next()->__readlinkat_chk(m.dir, m.path, to, room, known);
+	if (result >= 0)
+		entry_opened(&m);
+	return entry_answer(&m, result, to, room);
 }
 
 /*

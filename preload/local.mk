@@ -29,6 +29,7 @@ SHIM_SOURCES = \
 	preload/actions.c preload/actions.h \
 	preload/launch.c preload/launch.h \
 	preload/literal.c preload/literal.h \
+	preload/layers.c preload/layers.h \
 	preload/lookup.c preload/lookup.h \
 	preload/map.c preload/map.h \
 	preload/memory.c preload/memory.h \

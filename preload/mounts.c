@@ -6,10 +6,12 @@
  */
 #define EXPORT_mount EXPORT
 #include <sched.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
 #include "preload/exec.h"
+#include "preload/layers.h"
 #include "preload/wrap.h"
 
 /* As in linux/mount.h, which cannot be read beside sys/mount.h; that has them from glibc 2.36 on only. */
@@ -17,6 +19,7 @@ enum {
 	FROM_FOLLOWS = 0x1,  /* MOVE_MOUNT_F_SYMLINKS */
 	TO_FOLLOWS = 0x10,   /* MOVE_MOUNT_T_SYMLINKS */
 	PICK_NOFOLLOW = 0x2, /* FSPICK_SYMLINK_NOFOLLOW */
+	SET_STRING = 1,      /* FSCONFIG_SET_STRING */
 	SET_PATH = 3,        /* FSCONFIG_SET_PATH */
 	SET_PATH_EMPTY = 4,
 };
@@ -29,6 +32,11 @@ static int changed(int result)
 	return result;
 }
 
+static bool is_overlay(const char *type)
+{
+	return shim_active() && type && strcmp(type, "overlay") == 0;
+}
+
 /* The source is a path only where a tree is bound or moved; else it is a device, or any text. */
 int wrap_mount(const char *source, const char *target, const char *type, unsigned long flags,
 	       const void *data)
@@ -37,6 +45,11 @@ int wrap_mount(const char *source, const char *target, const char *type, unsigne
 	MAPPED(t);
 	MAP(s, AT_FDCWD, flags & (MS_BIND | MS_MOVE) ? source : NULL, LEAF_FOLLOW);
 	MAP(t, AT_FDCWD, target, LEAF_FOLLOW);
+	if (data && is_overlay(type) && !(flags & (MS_BIND | MS_MOVE))) {
+		size_t room = layers_room(data);
+
+		data = layers_in_options(data, __builtin_alloca(room), room);
+	}
 	exec_pins_keep();
 	return changed(next()->mount(s.path ? s.path : source, t.path, type, flags, data));
 }
@@ -97,6 +110,12 @@ int wrap_fsconfig(int fd, unsigned command, const char *key, const void *value, 
 
 	MAPPED(m);
 	MAP(m, dir, path ? value : NULL, LEAF_FOLLOW);
+	/* Of which file system it is cannot be told; no other has options of these names that are paths. */
+	if (command == SET_STRING && key && value && shim_active()) {
+		size_t room = layers_room(value);
+
+		value = layers_in_option(key, value, __builtin_alloca(room), room);
+	}
 	return next()->fsconfig(fd, command, key, m.path ? m.path : value, dir);
 }
 

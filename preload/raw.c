@@ -202,8 +202,14 @@ static int refused(const struct raw_call *c, const struct mapped *m, const struc
 }
 
 /* What the kernel has said, as it is for a pinned program. */
-static long answer(const struct raw_call *c, const struct mapped *m, const struct arguments *a, long result)
+static long answer(const struct raw_call *c, struct mapped *m, const struct arguments *a, long result)
 {
+	if (c->rule == TEXT && result >= 0)
+		entry_opened(m);
+	if (c->rule == ENTRY && result == 0 && S_ISLNK(((struct stat *)a->at[c->path + 1])->st_mode))
+		entry_opened(m);
+	if (c->rule == ENTRY_X && result == 0 && S_ISLNK(((struct statx *)a->at[4])->stx_mode))
+		entry_opened(m);
 	if (c->rule == TEXT)
 		return entry_answer(m, result, (char *)a->at[c->path + 1], (size_t)(int)a->at[c->path + 2]);
 	if (result != 0 || m->kind != MAP_ENTRY)
@@ -318,6 +324,14 @@ static long after_child(long result)
 	return result;
 }
 
+/* The first of struct clone_args, also in a child, whose memory it is in. */
+static uint64_t clone3_flags(const struct arguments *a)
+{
+	const uint64_t *flags = (const void *)a->at[0];
+
+	return flags ? *flags : 0;
+}
+
 static long after_clone(long result, long flags)
 {
 	if (result == 0 && !(flags & CLONE_VM))
@@ -325,12 +339,20 @@ static long after_clone(long result, long flags)
 	return result;
 }
 
-/* Calls whose wrapper knows all that is to be known. */
+/* Calls whose wrapper knows all that is to be known, and those that make a process. */
 static long by_function(struct arguments *a)
 {
 	const int first = (int)a->at[0], third = (int)a->at[2];
 
 	switch (a->number) {
+	case SYS_clone:
+		return after_clone(make(a), a->at[0]);
+	case SYS_clone3:
+		return after_clone(make(a), (long)clone3_flags(a));
+#ifdef SYS_fork
+	case SYS_fork:
+		return after_clone(make(a), 0);
+#endif
 	case SYS_bind:
 		return wrap_bind(first, (void *)a->at[1], (socklen_t)third);
 	case SYS_connect:
@@ -399,8 +421,6 @@ static long dispatch(struct arguments *a)
 				  (unsigned long)a->at[3], (unsigned long)a->at[4]);
 	case SYS_seccomp:
 		return filter_calls(a);
-	case SYS_clone:
-		return after_clone(make(a), a->at[0]);
 	case SYS_wait4:
 	case SYS_waitid:
 		return after_child(make(a));

@@ -116,6 +116,8 @@ int wrap_fstatat(int dir, const char *path, struct stat *st, int flags)
 		MAP(m, dir, path, LEAF_LINK);
 		result = next()->fstatat(m.dir, m.path, st, flags);
 	}
+	if (result == 0 && S_ISLNK(st->st_mode))
+		entry_opened(&m);
 	if (is_entry(&m, result))
 		st->st_size = (off_t)entry_length(&m);
 	return result;
@@ -130,6 +132,8 @@ int wrap_fstatat64(int dir, const char *path, struct stat64 *st, int flags)
 		MAP(m, dir, path, LEAF_LINK);
 		result = next()->fstatat64(m.dir, m.path, st, flags);
 	}
+	if (result == 0 && S_ISLNK(st->st_mode))
+		entry_opened(&m);
 	if (is_entry(&m, result))
 		st->st_size = (off64_t)entry_length(&m);
 	return result;
@@ -200,6 +204,8 @@ int wrap___fxstatat(int version, int dir, const char *path, struct stat *st, int
 		MAP(m, dir, path, LEAF_LINK);
 		result = next()->__fxstatat(version, m.dir, m.path, st, flags);
 	}
+	if (result == 0 && S_ISLNK(st->st_mode))
+		entry_opened(&m);
 	if (is_entry(&m, result))
 		st->st_size = (off_t)entry_length(&m);
 	return result;
@@ -215,6 +221,8 @@ int wrap___fxstatat64(int version, int dir, const char *path, struct stat64 *st,
 		MAP(m, dir, path, LEAF_LINK);
 		result = next()->__fxstatat64(version, m.dir, m.path, st, flags);
 	}
+	if (result == 0 && S_ISLNK(st->st_mode))
+		entry_opened(&m);
 	if (is_entry(&m, result))
 		st->st_size = (off64_t)entry_length(&m);
 	return result;
@@ -230,6 +238,8 @@ int wrap_statx(int dir, const char *path, int flags, unsigned mask, struct statx
 		MAP(m, dir, path, LEAF_FOLLOW);
 		result = next()->statx(m.dir, m.path, flags, mask, st);
 	}
+	if (result == 0 && (st->stx_mask & STATX_TYPE) && S_ISLNK(st->stx_mode))
+		entry_opened(&m);
 	if (is_entry(&m, result) && (st->stx_mask & STATX_SIZE))
 		st->stx_size = entry_length(&m);
 	return result;

@@ -45,6 +45,11 @@ pid_t wrap_fork(void)
 	return owned(next()->fork());
 }
 
+pid_t wrap__Fork(void)
+{
+	return owned(next()->_Fork());
+}
+
 pid_t wrap___fork(void)
 {
 	return owned(next()->__fork());

@@ -158,6 +158,12 @@ static inline const struct next *next(void)
 /* How long the text of D/L is, as readlink() and lstat() shall say: "snapshots/N" (give_back.c). For MAP_ENTRY only. */
 size_t entry_length(const struct mapped *m);
 
+/*
+ * For a call on a descriptor of a link itself (O_PATH | O_NOFOLLOW, and an empty path): if that is D/L, whichever number it named
+ * when it was opened, `m` becomes MAP_ENTRY (give_back.c).
+ */
+void entry_opened(struct mapped *m);
+
 /* What readlink() says, where the real call has said `result` (give_back.c). */
 ssize_t entry_answer(const struct mapped *m, ssize_t result, char *to, size_t room);
 

@@ -299,8 +299,12 @@ static int others(void)
 
 	updwtmp(path, &(struct utmp){ .ut_type = EMPTY });
 	updwtmpx(path, &(struct utmpx){ .ut_type = EMPTY });
-	bad += refused("utmpname", utmpname(path) != 0);
-	bad += refused("utmpxname", utmpxname(path) != 0);
+	bad += refused("pututline",
+		       utmpname(path) == 0 && !pututline(&(struct utmp){ .ut_type = BOOT_TIME }));
+	endutent();
+	bad += refused("pututxline",
+		       utmpxname(path) == 0 && !pututxline(&(struct utmpx){ .ut_type = BOOT_TIME }));
+	endutxent();
 	bad += refused("acct", acct(path) != 0);
 	bad += refused("setmntent", !setmntent(path, "a"));
 	bad += refused("ioctl", ioctl(reader, FS_IOC_SETFLAGS, &flags) != 0);

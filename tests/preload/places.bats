@@ -64,6 +64,30 @@ places() {
 	END
 }
 
+@test "the layers of an overlay are the pinned snapshot's" {
+	mkdir "$T/plain" "$T/com,ma" "$T/upper" "$T/work"
+	ln -s "$LOCATION" "$T/com,ma/pl:ace"
+	places <<-'END'
+		def over(options):
+		    if libc.mount(b"none", T + b"/bound", b"overlay", 0, options) != 0: sys.exit(0) # none to be had
+		    assert says(T + b"/bound/file") == "one"
+		    done(libc.umount(T + b"/bound"))
+		os.chdir(T)
+		over(b"lowerdir=" + T + b"/plain:" + LOCATION)
+		over(b"redirect_dir=off,lowerdir=" + LOCATION + b"/dir:plain:" + STORE + b"/latest")
+		over(b"lowerdir=plain:" + T + b"/com\\,ma/pl\\:ace")
+		done(libc.mount(b"none", T + b"/bound", b"overlay", 0, b"lowerdir=" + LOCATION + b",upperdir=" + T + b"/upper,workdir=" + T + b"/work"))
+		assert says(T + b"/bound/file") == "one"
+		done(libc.umount(T + b"/bound"))
+		context = done(libc.fsopen(b"overlay", 1))
+		done(libc.fsconfig(context, 1, b"lowerdir", T + b"/plain:" + LOCATION, 0))
+		done(libc.fsconfig(context, 6, None, None, 0))
+		tree = done(libc.fsmount(context, 1, 0))
+		done(libc.move_mount(tree, b"", HERE, T + b"/bound", 4))
+		assert says(T + b"/bound/file") == "one"
+	END
+}
+
 @test "what was remembered of a directory is forgotten when something is mounted there" {
 	places <<-'END'
 		for i in range(3):

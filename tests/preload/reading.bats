@@ -195,6 +195,39 @@ entry() {
 	entry ../latest -d "$STORE/snapshots"
 }
 
+@test "a descriptor of STORE/latest itself says the same, also when another link has taken its place" {
+	cat >"$T/opened.py" <<-'END'
+		import ctypes, os, struct, sys
+		libc = ctypes.CDLL(None, use_errno=True)
+		store, parent = sys.argv[1:3]
+		def opened(path):
+		    return os.open(path, os.O_PATH | os.O_NOFOLLOW)
+		def says(fd):
+		    text, st, stx = (ctypes.create_string_buffer(256) for _ in range(3))
+		    length = libc.readlinkat(fd, b"", text, 256)
+		    assert libc.fstatat(fd, b"", st, 0x1000) == 0 and libc.statx(fd, b"", 0x1000, 0x7ff, stx) == 0
+		    number = libc.syscall(267, fd, b"", text, 256)
+		    return text.raw[:length], length, number, struct.unpack_from("q", st, 48)[0], struct.unpack_from("q", stx, 40)[0]
+		first, beside = opened(store + "/latest"), opened(parent + "/link")
+		assert says(first) == (b"snapshots/1", 11, 11, 11, 11), says(first)
+		assert says(beside) == (b"dir/file", 8, 8, 8, 8), says(beside)
+		print("opened", flush=True)
+		sys.stdin.readline()
+		assert says(first) == (b"snapshots/1", 11, 11, 11, 11), says(first)
+		assert says(opened(store + "/latest")) == says(first)
+	END
+	mkfifo "$T/go"
+	pinned /usr/bin/python3 "$T/opened.py" "$STORE" "$ROOM/outside" <"$T/go" >"$T/out" &
+	exec 7>"$T/go"
+	wait_until grep -q opened "$T/out"
+	ln -s snapshots/10 "$STORE/next"
+	mv -T "$STORE/next" "$STORE/latest"
+	echo >&7
+	exec 7>&-
+	wait $!
+	! /usr/bin/python3 "$T/opened.py" "$STORE" "$ROOM/outside" 2>/dev/null </dev/null
+}
+
 @test "LOCATION itself, not followed, is the link that it is" {
 	"$PROBE" "$LOCATION" readlink lstat __lxstat readlinkat llistxattr >"$T/want"
 	pinned "$PROBE" "$LOCATION" readlink lstat __lxstat readlinkat llistxattr >"$T/got"
