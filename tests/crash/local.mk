@@ -13,9 +13,12 @@ EXTRA_DIST += $(CRASH_TESTS) tests/crash/crash.bash
 # The fault matrix: some cases of each operation here, all by `make faults` (FAULTS="--operation sync ...").
 check_PROGRAMS += tests/crash/fault
 tests_crash_fault_SOURCES = tests/crash/fault.c
-TESTS += tests/crash/faults
-EXTRA_DIST += tests/crash/faults
+TESTS += tests/crash/faults tests/crash/powercuts
+EXTRA_DIST += tests/crash/faults tests/crash/powercuts
 
-.PHONY: faults
+.PHONY: faults powercuts
 faults: all tests/crash/fault
 	@$(AM_TESTS_ENVIRONMENT) /usr/bin/python3 $(top_srcdir)/tests/crash/faults --sample 0 $(FAULTS)
+# Power cuts, on ext4, xfs and btrfs, in the same way.
+powercuts: all tests/crash/fault
+	@$(AM_TESTS_ENVIRONMENT) /usr/bin/python3 $(top_srcdir)/tests/crash/powercuts --sample 0 $(POWERCUTS)
