@@ -18,6 +18,7 @@ cli_tests = \
 	tests/cli/namespace.bats \
 	tests/cli/portage-faults.bats \
 	tests/cli/rcu-exec.bats \
+	tests/cli/portage.bats \
 	tests/cli/readers.bats \
 	tests/cli/release.bats \
 	tests/cli/rollback.bats \
@@ -27,4 +28,4 @@ cli_tests = \
 	tests/cli/together.bats \
 	tests/cli/update.bats
 TESTS += $(cli_tests)
-EXTRA_DIST += tests/cli/helpers.bash $(cli_tests)
+EXTRA_DIST += tests/cli/helpers.bash tests/cli/portage-steps.py $(cli_tests)
