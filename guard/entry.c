@@ -99,3 +99,52 @@ int wrap_symlinkat(const char *target, int dir, const char *path)
 {
 	return own_entry(dir, path) ? -1 : NEXT(symlinkat)(target, dir, path);
 }
+
+/*
+ * Names that libc makes up: it opens them inside libc, past us. In a snapshot the file would be made, and could then not be removed.
+ */
+
+int wrap_mkstemp(char *template)
+{
+	return own_entry(AT_FDCWD, template) ? -1 : NEXT(mkstemp)(template);
+}
+
+int wrap_mkstemp64(char *template)
+{
+	return own_entry(AT_FDCWD, template) ? -1 : NEXT(mkstemp64)(template);
+}
+
+int wrap_mkostemp(char *template, int flags)
+{
+	return own_entry(AT_FDCWD, template) ? -1 : NEXT(mkostemp)(template, flags);
+}
+
+int wrap_mkostemp64(char *template, int flags)
+{
+	return own_entry(AT_FDCWD, template) ? -1 : NEXT(mkostemp64)(template, flags);
+}
+
+int wrap_mkstemps(char *template, int suffix)
+{
+	return own_entry(AT_FDCWD, template) ? -1 : NEXT(mkstemps)(template, suffix);
+}
+
+int wrap_mkstemps64(char *template, int suffix)
+{
+	return own_entry(AT_FDCWD, template) ? -1 : NEXT(mkstemps64)(template, suffix);
+}
+
+int wrap_mkostemps(char *template, int suffix, int flags)
+{
+	return own_entry(AT_FDCWD, template) ? -1 : NEXT(mkostemps)(template, suffix, flags);
+}
+
+int wrap_mkostemps64(char *template, int suffix, int flags)
+{
+	return own_entry(AT_FDCWD, template) ? -1 : NEXT(mkostemps64)(template, suffix, flags);
+}
+
+char *wrap_mkdtemp(char *template)
+{
+	return own_entry(AT_FDCWD, template) ? NULL : NEXT(mkdtemp)(template);
+}

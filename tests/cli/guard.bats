@@ -189,9 +189,9 @@ in_clone() {
 	promise "$STORE/snapshots/1" "$T/before"
 	for way in preload kernel; do
 		RCU_REPO_GUARD_WAY=$way repo update -- sh -c 'cd "$1" && for command in "echo x >>header" "echo x >new" "rm header" "chmod 600 header" "mkdir new" \
-			"touch header" "ln header new" "mv header new" "touch ."; do sh -c "$command" 2>&1 || :; done >"$2"' \
+			"touch header" "ln header new" "mv header new" "touch ." "sed -i s/of/if/ header"; do sh -c "$command" 2>&1 || :; done >"$2"' \
 			sh "$STORE/snapshots/1" "$T/said"
-		[ "$(grep -c 'Read-only file system' "$T/said")" = 9 ]
+		[ "$(grep -c 'Read-only file system' "$T/said")" = 10 ]
 		promise "$STORE/snapshots/1" "$T/after"
 		diff "$T/before" "$T/after"
 	done
