@@ -45,6 +45,7 @@ helper_libhelper_a_SOURCES = \
 	helper/run.c helper/run.h \
 	helper/set.c helper/set.h \
 	helper/snapshot/hardlink.c helper/snapshot/seal.c helper/snapshot/seal.h helper/snapshot/storage.c helper/snapshot/storage.h \
+	helper/space.c helper/space.h \
 	helper/store.c helper/store.h \
 	helper/swarm.c helper/swarm.h \
 	helper/sweep.c helper/sweep.h \

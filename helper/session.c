@@ -18,6 +18,7 @@
 #include "helper/publish.h"
 #include "helper/reclaim.h"
 #include "helper/reservation.h"
+#include "helper/space.h"
 #include "helper/sweep.h"
 #include "helper/tree.h"
 #include "helper/user.h"
@@ -154,10 +155,25 @@ static int stage_copy(struct session *session, int dir, const char *from, struct
 	return result;
 }
 
+/* Is there room for it? A branch shares its files; what else it takes nobody can say beforehand. */
+static int room_check(const struct session *session, enum stage_kind kind, struct err *err)
+{
+	char name[STORE_NAME_ROOM];
+
+	if (session->latest == 0 && session->location == LOCATION_DIRECTORY && kind != STAGE_EMPTY)
+		return space_for_copy(&session->store, AT_FDCWD, session->repo->location, err);
+	if (session->latest == 0 || kind != STAGE_COPY)
+		return 0;
+	snapshot_name(session->latest, name);
+	return space_for_copy(&session->store, session->store.dir, name, err);
+}
+
 int session_stage(struct session *session, enum stage_kind kind, struct err *err)
 {
 	int result;
 
+	if (room_check(session, kind, err) != 0)
+		return -1;
 	if (kind != STAGE_EMPTY && session->latest == 0 && session->location == LOCATION_DIRECTORY)
 		/* Nothing is published: what is to be changed is a copy of it. */
 		result = stage_copy(session, AT_FDCWD, session->repo->location, err);

@@ -317,3 +317,22 @@ on_overlay() {
 		eval "$1"
 		on_overlay' bash "$(declare -f gc_all numbers three_versions on_overlay)"
 }
+
+@test "what it asks of the kernel grows with the snapshots by little, whoever has them pinned" {
+	skip_unless_command strace
+	local count=200
+	mkdir -p "$STORE/snapshots"
+	(cd "$STORE/snapshots" && seq $count | xargs mkdir)
+	ln -s snapshots/$count "$STORE/latest"
+	ln -s "$STORE/latest" "$LOCATION"
+	repo gc
+	background /usr/bin/python3 -c 'import os, sys, time
+files = [os.open("%s/%d" % (sys.argv[1], n % 200 + 1), os.O_RDONLY) for n in range(800)]
+open(sys.argv[2], "w").close()
+time.sleep(1000)' "$STORE/.rcu-repo/pins" "$T/ready"
+	wait_until test -e "$T/ready"
+	traced -f -o "$T/trace" "$RCU_REPO" gc --location "$LOCATION" --set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0
+	[ "$(ls "$STORE/snapshots" | wc -l)" = $count ]
+	wc -l <"$T/trace"
+	[ "$(wc -l <"$T/trace")" -lt $((40 * count + 1000)) ]
+}

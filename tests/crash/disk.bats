@@ -36,16 +36,20 @@ refused_once() {
 	recovers B
 }
 
-@test "update on a full disk: says so, and gives back at once what it took" {
+@test "begin and update on a full disk: say so, and the next command has the room again" {
 	local before
 	crash_version "$A" A 1500000
 	sync_from "$A"
 	before=$(df --output=used "$T/disk" | tail -n 1)
 	head -c 800000 /dev/zero >"$T/disk/filler"
-	refused_once 1 'cannot copy many/.*: No space left on device' repo update -- true
-	rm "$T/disk/filler"
-	[ "$(df --output=used "$T/disk" | tail -n 1)" -le $((before + 300)) ]
+	# a full copy is measured first, and nothing is begun
+	refused_once 1 'no room for a copy: it needs [0-9]+ KiB, and [0-9]+ KiB are free' repo begin
 	[ -z "$(ls "$STORE/.rcu-repo/staging")" ]
+	refused 1 . repo update -- sh -c 'cat many/big many/big >many/bigger'
+	rm "$T/disk/filler"
+	[ -z "$(ls "$STORE/.rcu-repo/staging")" ]
+	repo gc
+	[ "$(df --output=used "$T/disk" | tail -n 1)" -le $((before + 300)) ]
 	crash_version "$A" A
 	recovers B
 }
