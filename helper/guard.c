@@ -120,6 +120,20 @@ static void preload_init(struct guard *guard, const struct guard_text *ids)
 	free(list);
 }
 
+/* From the directory that it is in: our own may be on another mount, which tree_delete() does not leave. */
+static void scratch_remove(const char *path)
+{
+	char *parent = alloc_printf("%.*s", (int)(strrchr(path, '/') - path), path);
+	int dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct err ignored = ERR_NONE;
+
+	if (dir >= 0) {
+		tree_delete(dir, strrchr(path, '/') + 1, &ignored);
+		close(dir);
+	}
+	free(parent);
+}
+
 int guard_start(struct guard *guard, const struct staging *staging, enum guard_way way, struct err *err)
 {
 	struct guard_text ids = { .scratch = "" };
@@ -182,11 +196,9 @@ int guard_finish(struct guard *guard, struct changes *changes, struct err *err)
 /* What cannot be removed now the next lock removes. */
 void guard_release(struct guard *guard)
 {
-	struct err ignored = ERR_NONE;
-
 	kernel_guard_release(&guard->kernel);
 	if (guard->scratch)
-		tree_delete(AT_FDCWD, guard->scratch, &ignored);
+		scratch_remove(guard->scratch);
 	free(guard->scratch);
 	free(guard->text);
 	free(guard->preload);
