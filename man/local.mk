@@ -3,6 +3,7 @@
 dist_man_MANS += \
 	man/librcu-exec.7 \
 	man/rcu-exec.1 \
+	man/rcu-repo-recipes.7 \
 	man/rcu-repo.7 \
 	man/rcu-repo.8
 

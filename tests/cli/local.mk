@@ -20,6 +20,7 @@ cli_tests = \
 	tests/cli/rcu-exec.bats \
 	tests/cli/portage.bats \
 	tests/cli/readers.bats \
+	tests/cli/recipes.bats \
 	tests/cli/release.bats \
 	tests/cli/rollback.bats \
 	tests/cli/several.bats \
