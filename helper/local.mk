@@ -50,9 +50,13 @@ helper_libhelper_a_SOURCES = \
 	helper/swarm.c helper/swarm.h \
 	helper/sweep.c helper/sweep.h \
 	helper/text.c helper/text.h \
+	helper/transport/archive.c \
 	helper/transport/below.c helper/transport/below.h \
 	helper/transport/git.c helper/transport/git_run.c helper/transport/git_run.h \
-	helper/transport/rsync.c helper/transport/transport.c helper/transport/transport.h \
+	helper/transport/rsync.c helper/transport/source.c helper/transport/source.h \
+	helper/transport/transport.c helper/transport/transport.h \
+	helper/transport/unpack.c helper/transport/unpack.h \
+	helper/transport/unpack_squashfs.c helper/transport/unpack_tar.c \
 	helper/tree-clone.c helper/tree-copy.c helper/tree-delete.c helper/tree-diff.c helper/tree-measure.c \
 	helper/tree-same.c helper/tree-share.c \
 	helper/tree.h \
@@ -62,8 +66,8 @@ helper_libhelper_a_SOURCES = \
 	helper/walk.c helper/walk.h \
 	helper/words.c helper/words.h
 helper_libhelper_a_CPPFLAGS = $(AM_CPPFLAGS) -DGUARD_LIBRARY_PATH='"$(pkglibdir)/librcu-guard.so"'
-helper_libhelper_a_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS) $(CRYPTO_CFLAGS) -pthread
-HELPER_LIBS = helper/libhelper.a core/libcore.a $(INIH_LIBS) $(CRYPTO_LIBS) -lpthread
+helper_libhelper_a_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS) $(ARCHIVE_CFLAGS) $(CRYPTO_CFLAGS) -pthread
+HELPER_LIBS = helper/libhelper.a core/libcore.a $(INIH_LIBS) $(ARCHIVE_LIBS) $(CRYPTO_LIBS) -lpthread
 
 bin_PROGRAMS += helper/rcu-exec
 helper_rcu_exec_SOURCES = helper/rcu-exec.c

@@ -443,6 +443,11 @@ static int read_transport(const struct reading *reading, struct repo *repo)
 			       read_words(reading, "sync-git-clone-extra-opts", &repo->git_options) != 0 ||
 			       read_bool(reading, "sync-git-verify-commit-signature", &repo->verify_commit) !=
 				       0 ||
+			       read_bool(reading, "sync-webrsync-verify-signature", &repo->verify_archive) !=
+				       0 ||
+			       read_bool(reading, "sync-rcu-strip", &repo->strip) != 0 ||
+			       read_number(reading, "sync-rcu-max-size", &repo->max_size) != 0 ||
+			       read_number(reading, "sync-rcu-max-files", &repo->max_files) != 0 ||
 			       read_path(reading, "sync-openpgp-key-path", &repo->key_path) != 0
 		       ? -1
 		       : 0;
@@ -465,6 +470,9 @@ static int repo_read(const struct reading *reading, bool from_portage, struct re
 		.hook_timeout = 3600,
 		.max_delete = 50,
 		.depth = 1,
+		.strip = true,
+		.max_size = 16384,
+		.max_files = 1000000,
 	};
 	if (check_values(reading) != 0 || read_path(reading, "location", &repo->location) != 0 ||
 	    read_path(reading, STORE_DIR, &repo->store) != 0 ||

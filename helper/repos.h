@@ -63,6 +63,10 @@ struct repo {
 	char **git_options;     /* sync-git-clone-extra-opts: words */
 	char *git_options_text; /* the same as it was given; NULL if it was not */
 	bool verify_commit;     /* sync-git-verify-commit-signature */
+	bool verify_archive;    /* sync-webrsync-verify-signature */
+	bool strip;             /* sync-rcu-strip: cut off the one directory that an archive has all in */
+	unsigned max_size;      /* sync-rcu-max-size: of an archive unpacked, in MiB */
+	unsigned max_files;     /* sync-rcu-max-files */
 	char *key_path;         /* sync-openpgp-key-path: NULL if not given */
 };
 

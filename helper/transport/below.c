@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "helper/alloc.h"
+#include "helper/climb.h"
 #include "helper/files.h"
 #include "helper/tree.h"
 
@@ -110,5 +111,58 @@ int below_clear(int root, struct err *err)
 	while (result == 0 && (entry = directory_next(stream)) != NULL)
 		result = tree_delete(root, entry->d_name, err);
 	closedir(stream);
+	return result;
+}
+
+static int each_one(struct climb *climb, char *path, const char *name,
+		    int (*one)(void *context, const struct below_entry *entry, struct err *err),
+		    void *context, struct err *err)
+{
+	struct statx st;
+
+	if (climb_look(climb, 0, name, &st) != 0)
+		return climb_fail(climb, "cannot look at", name, err);
+	const struct below_entry entry = {
+		.dir = climb_top(climb)->fd[0], .name = name, .path = path, .st = &st
+	};
+	const int result = one(context, &entry, err);
+	if (result != 0 || !statx_is_directory(&st))
+		return result < 0 ? -1 : 0;
+	const int fd = climb_open(climb, 0, name, &st);
+	if (fd < 0)
+		return climb_fail(climb, "cannot open", name, err);
+	return climb_enter(climb, name, fd, -1, err);
+}
+
+int below_each(int root, int (*one)(void *context, const struct below_entry *entry, struct err *err),
+	       void *context, struct err *err)
+{
+	struct climb climb;
+	char *path = alloc_copy("");
+	int fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int result = fd < 0 ? err_errno(err, STATUS_FAILED, "the staging tree", "cannot be opened") : 0;
+
+	climb_start(&climb, "the staging tree");
+	if (result == 0)
+		result = climb_enter(&climb, "", fd, -1, err);
+	while (result == 0 && climb.depth != 0) {
+		const size_t depth = climb.depth, length = strlen(path);
+		const char *name = climb_next(&climb);
+
+		if (!name) {
+			char *slash = strrchr(path, '/');
+
+			result = climb_leave(&climb, NULL, err);
+			*(slash ? slash : path) = '\0';
+			continue;
+		}
+		path = alloc_grow(path, length + strlen(name) + 2, 1);
+		stpcpy(stpcpy(path + length, length != 0 ? "/" : ""), name);
+		result = each_one(&climb, path, name, one, context, err);
+		if (climb.depth == depth)
+			path[length] = '\0';
+	}
+	climb_release(&climb);
+	free(path);
 	return result;
 }

@@ -7,6 +7,7 @@
 #define HELPER_TRANSPORT_BELOW_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #include "helper/err.h"
 
@@ -27,5 +28,19 @@ int below_delete(int root, const char *path, struct err *err);
 
 /* Deletes all that is in the tree, and leaves the tree itself. */
 int below_clear(int root, struct err *err);
+
+/* An entry of the tree. */
+struct below_entry {
+	int dir; /* the directory that it is in */
+	const char *name, *path;
+	const struct statx *st;
+};
+
+/*
+ * Calls `one` for each entry below root, a directory before what is in it: 0 go on, 1 do not look into it (it may be
+ * gone), -1.
+ */
+int below_each(int root, int (*one)(void *context, const struct below_entry *entry, struct err *err),
+	       void *context, struct err *err);
 
 #endif

@@ -30,9 +30,9 @@
 #include "helper/run.h"
 #include "helper/transport/below.h"
 #include "helper/transport/git_run.h"
+#include "helper/transport/source.h"
 #include "helper/transport/transport.h"
 #include "helper/tree.h"
-#include "helper/user.h"
 #include "helper/words.h"
 
 #define OBJECTS "git"
@@ -745,19 +745,6 @@ static int git_fetch(const struct repo *repo, const struct staging *staging, con
 	return result;
 }
 
-/* The object store is ours, and so is what writes to it. */
-static int fetch_as_us_check(const struct repo *repo, struct err *err)
-{
-	struct user user;
-	int result = user_of_fetch(repo, &user, err);
-
-	if (result == 0 && user.uid != (uid_t)-1 && user.uid != geteuid())
-		result = repo_refuse(repo, REPO_SYNC_USER, "with git, what fetches cannot be another user",
-				     err);
-	user_release(&user);
-	return result;
-}
-
 static int git_check(const struct repo *repo, struct err *err)
 {
 	const char *branch;
@@ -775,7 +762,7 @@ static int git_check(const struct repo *repo, struct err *err)
 	if (repo->verify_commit && !repo->key_path)
 		return repo_refuse(repo, REPO_KEY_PATH,
 				   "not set, and sync-git-verify-commit-signature needs it", err);
-	return branch_find(repo, &branch, err) != 0 ? -1 : fetch_as_us_check(repo, err);
+	return branch_find(repo, &branch, err) != 0 ? -1 : source_check_user(repo, err);
 }
 
 const struct transport transport_git = {

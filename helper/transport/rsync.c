@@ -13,6 +13,7 @@
 
 #include "helper/alloc.h"
 #include "helper/run.h"
+#include "helper/transport/source.h"
 #include "helper/transport/transport.h"
 
 /*
@@ -162,17 +163,6 @@ static bool is_remote(const char *uri)
 	return plain > 0 && uri[plain] == ':';
 }
 
-/*
- * The path of a source on this machine, or NULL. As in Portage file:// is cut off, and no %XX means
- * anything.
- */
-static const char *local_path(const char *uri)
-{
-	if (has_prefix(uri, "file://"))
-		uri += strlen("file://");
-	return uri[0] == '/' ? uri : NULL;
-}
-
 static int check_uri(const struct repo *repo, struct err *err)
 {
 	static const char *const remote[] = { "rsync://", "ssh://" };
@@ -180,7 +170,7 @@ static int check_uri(const struct repo *repo, struct err *err)
 
 	if (!uri)
 		return repo_refuse(repo, REPO_SYNC_URI, "not set", err);
-	if (local_path(uri))
+	if (source_path(uri))
 		return 0;
 	for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++)
 		if (has_prefix(uri, remote[i]) && strchr(uri + strlen(remote[i]), '/'))
@@ -191,57 +181,10 @@ static int check_uri(const struct repo *repo, struct err *err)
 			   "not an absolute path, file://, rsync://, ssh:// or HOST:PATH", err);
 }
 
-/* The canonical path of the longest part of `path` (absolute) that is there. The caller frees it. */
-static char *existing_part(const char *path)
-{
-	char *part = alloc_copy(path), *canonical;
-
-	while (!(canonical = realpath(part, NULL))) {
-		char *slash = strrchr(part, '/');
-
-		slash[slash == part] = '\0';
-	}
-	free(part);
-	return canonical;
-}
-
-/* Is `path` the directory `dir`, or below it? Both are canonical. */
-static bool is_within(const char *path, const char *dir)
-{
-	size_t length = strcmp(dir, "/") == 0 ? 0 : strlen(dir);
-
-	return strncmp(path, dir, length) == 0 && (path[length] == '/' || path[length] == '\0');
-}
-
-/* A source that holds the store would be copied into itself, again and again; one in the store is a snapshot. */
-static int check_place(const struct repo *repo, struct err *err)
-{
-	const char *path = local_path(repo->sync_uri), *what = NULL;
-	char *source = path ? realpath(path, NULL) : NULL;
-
-	/* Not here, or not there: rsync will say so. */
-	if (!source || !repo->store) {
-		free(source);
-		return 0;
-	}
-	char *location = realpath(repo->location, NULL), *there = existing_part(repo->store);
-	char *store = realpath(repo->store, NULL);
-	if (is_within(there, source))
-		what = "the store is in it";
-	else if (store && is_within(source, store))
-		what = "it is in the store";
-	else if (location && strcmp(source, location) == 0)
-		what = "it is the location";
-	free(source);
-	free(location);
-	free(there);
-	free(store);
-	return what ? repo_refuse(repo, REPO_SYNC_URI, what, err) : 0;
-}
-
 static int rsync_check(const struct repo *repo, struct err *err)
 {
-	return check_uri(repo, err) != 0 || check_options(repo, err) != 0 ? -1 : check_place(repo, err);
+	return check_uri(repo, err) != 0 || check_options(repo, err) != 0 ? -1
+									  : source_check_place(repo, err);
 }
 
 /* rsync(1), EXIT VALUES: what the usual ones mean for a snapshot. */
@@ -298,8 +241,8 @@ static char *source_of(struct arguments *arguments, const char *uri)
 {
 	char *source;
 
-	if (local_path(uri))
-		source = alloc_copy(local_path(uri));
+	if (source_path(uri))
+		source = alloc_copy(source_path(uri));
 	else if (has_prefix(uri, "ssh://"))
 		source = add_ssh(arguments, uri + strlen("ssh://"));
 	else

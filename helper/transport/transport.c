@@ -6,7 +6,7 @@
 
 #include "helper/alloc.h"
 
-static const struct transport *const transports[] = { &transport_git, &transport_rsync };
+static const struct transport *const transports[] = { &transport_git, &transport_rsync, &transport_archive };
 
 static int refuse_type(const struct repo *repo, struct err *err)
 {

@@ -28,6 +28,7 @@ struct transport {
 		     struct changes *changes, struct err *err);
 };
 
+extern const struct transport transport_archive;
 extern const struct transport transport_git;
 extern const struct transport transport_rsync;
 

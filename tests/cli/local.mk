@@ -2,6 +2,7 @@
 # The commands, as a user calls them: one file a command, and what stands across them.
 cli_tests = \
 	tests/cli/abort.bats \
+	tests/cli/archive.bats \
 	tests/cli/begin.bats \
 	tests/cli/check.bats \
 	tests/cli/commit.bats \

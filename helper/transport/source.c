@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "helper/transport/source.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "helper/alloc.h"
+#include "helper/user.h"
+
+const char *source_path(const char *uri)
+{
+	if (strncmp(uri, "file://", strlen("file://")) == 0)
+		uri += strlen("file://");
+	return uri[0] == '/' ? uri : NULL;
+}
+
+/* The canonical path of the longest part of `path` (absolute) that is there. The caller frees it. */
+static char *existing_part(const char *path)
+{
+	char *part = alloc_copy(path), *canonical;
+
+	while (!(canonical = realpath(part, NULL))) {
+		char *slash = strrchr(part, '/');
+
+		slash[slash == part] = '\0';
+	}
+	free(part);
+	return canonical;
+}
+
+/* Is `path` the directory `dir`, or below it? Both are canonical. */
+static bool is_within(const char *path, const char *dir)
+{
+	size_t length = strcmp(dir, "/") == 0 ? 0 : strlen(dir);
+
+	return strncmp(path, dir, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+int source_check_place(const struct repo *repo, struct err *err)
+{
+	const char *path = source_path(repo->sync_uri), *what = NULL;
+	char *source = path ? realpath(path, NULL) : NULL;
+
+	/* Not here, or not there: rsync will say so. */
+	if (!source || !repo->store) {
+		free(source);
+		return 0;
+	}
+	char *location = realpath(repo->location, NULL), *there = existing_part(repo->store);
+	char *store = realpath(repo->store, NULL);
+	if (is_within(there, source))
+		what = "the store is in it";
+	else if (store && is_within(source, store))
+		what = "it is in the store";
+	else if (location && strcmp(source, location) == 0)
+		what = "it is the location";
+	free(source);
+	free(location);
+	free(there);
+	free(store);
+	return what ? repo_refuse(repo, REPO_SYNC_URI, what, err) : 0;
+}
+
+int source_check_user(const struct repo *repo, struct err *err)
+{
+	struct user user;
+	int result = user_of_fetch(repo, &user, err);
+
+	if (result == 0 && user.uid != (uid_t)-1 && user.uid != geteuid()) {
+		char *why = alloc_printf("with %s, what fetches cannot be another user", repo->sync_type);
+
+		result = repo_refuse(repo, REPO_SYNC_USER, why, err);
+		free(why);
+	}
+	user_release(&user);
+	return result;
+}

@@ -1,0 +1,356 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# sync-type webrsync: snapshot archives
+
+load ../lib
+load helpers
+
+setup() {
+	lib_init
+	skip_unless_command tar xz zstd gzip bzip2
+	A=$T/tree.tar.xz
+}
+teardown() { lib_done; }
+
+# pack NAME [FILE]: FILE becomes an archive of version NAME, with one leading directory
+pack() {
+	make_version "$T/tree-$1" "$1"
+	tar -C "$T" --owner=0 --group=0 -caf "${2:-$A}" "tree-$1"
+}
+
+sync_archive() { repo sync --type webrsync --uri "$A" "$@"; }
+
+# made PYTHON: $A becomes the archive that these lines make, with `add(name, content, **fields)`
+made() {
+	A=$T/made.tar
+	/usr/bin/python3 - "$A" <<-END
+		import io, sys, tarfile
+		tar = tarfile.open(sys.argv[1], "w")
+		def add(name, content=b"", **fields):
+		    entry = tarfile.TarInfo(name)
+		    entry.size = len(content)
+		    for key, value in fields.items():
+		        setattr(entry, key, value)
+		    tar.addfile(entry, io.BytesIO(content))
+		add("top/good", b"good")
+		$1
+		tar.close()
+	END
+}
+
+@test "each kind of archive: a whole version, with its times; unchanged files stay" {
+	local kind n=0 name
+	for kind in xz zst gz bz2 plain sqfs; do
+		n=$((n + 1))
+		name=$([ $((n % 2)) = 0 ] && echo B || echo A)
+		A=$T/tree.$kind
+		make_version "$T/tree-$name" "$name"
+		echo same >"$T/tree-$name/same"
+		touch -d @1000000000 "$T/tree-$name/same"
+		case $kind in
+		plain) tar -C "$T" --owner=0 --group=0 -cf "$A" "tree-$name" ;;
+		sqfs)
+			skip_unless_command mksquashfs unsquashfs
+			mksquashfs "$T/tree-$name" "$A" -quiet -no-progress >/dev/null
+			;;
+		*) tar -C "$T" --owner=0 --group=0 -caf "$T/tree.tar.$kind" "tree-$name" && mv "$T/tree.tar.$kind" "$A" ;;
+		esac
+		sync_archive
+		[ "$(latest)" = "$n" ]
+		[ "$(version_of "$LOCATION")" = "$name" ]
+		[ -z "$(rsync -rlptHcn --delete -i "$T/tree-$name/" "$LOCATION/")" ]
+		[ "$n" = 1 ] || [ "$STORE/snapshots/$n/same" -ef "$STORE/snapshots/1/same" ]
+		sync_archive 2>&1 | grep "nothing changed: snapshot $n"
+	done
+	is_empty "$STORE/.rcu-repo/staging"
+}
+
+@test "a file that is nearly the same, kinds that change, hard links, sparse files, odd names" {
+	mkdir -p "$T/x/d/e" "$T/x/was-dir/y"
+	head -c 600000 /dev/urandom >"$T/x/large"
+	truncate -s 3M "$T/x/sparse"
+	echo data | dd of="$T/x/sparse" bs=1 seek=1000000 conv=notrunc status=none
+	echo one >"$T/x/d/e/one"
+	ln "$T/x/d/e/one" "$T/x/hard"
+	ln -s d/e "$T/x/link"
+	echo 1 >"$T/x/was-file"
+	echo 1 >"$T/x/was-dir/y/z"
+	: >"$T/x/"$'new\nline'
+	: >"$T/x/$(printf 'n%.0s' {1..255})"
+	: >"$T/x/$(printf '\303\244\303\266')"
+	touch -d @1500000000 "$T/x/large" "$T/x/sparse"
+	tar -C "$T" --owner=0 --group=0 --sparse --format=pax -caf "$A" x
+	LC_ALL=C sync_archive
+	[ -z "$(rsync -rlptHcn --delete -i "$T/x/" "$LOCATION/")" ]
+	[ "$LOCATION/hard" -ef "$LOCATION/d/e/one" ]
+	cp -a "$STORE/snapshots/1" "$T/before"
+	printf X | dd of="$T/x/large" bs=1 seek=500000 conv=notrunc status=none
+	printf X | dd of="$T/x/sparse" bs=1 seek=5 conv=notrunc status=none
+	touch -d @1500000000 "$T/x/large" "$T/x/sparse"
+	rm -r "$T/x/was-dir" "$T/x/was-file" "$T/x/link" "$T/x/hard"
+	echo 2 >"$T/x/was-dir"
+	mkdir "$T/x/was-file"
+	echo 2 >"$T/x/was-file/in"
+	mkdir "$T/x/link"
+	echo 2 >"$T/x/link/one"
+	echo 2 >"$T/x/hard"
+	tar -C "$T" --owner=0 --group=0 --sparse --format=pax -caf "$A" x
+	sync_archive
+	[ -z "$(rsync -rlptHcn --delete -i "$T/x/" "$LOCATION/")" ]
+	[ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$T/before/" "$STORE/snapshots/1/")" ]
+}
+
+@test "without a leading directory, and one that has two" {
+	make_version "$T/tree" A
+	A=$T/flat.tar.gz
+	tar -C "$T/tree" -czf "$A" .
+	repo sync --type webrsync --uri "$A" --set sync-rcu-strip=no
+	[ "$(version_of "$LOCATION")" = A ]
+	refused 1 'sync-rcu-strip' sync_archive
+	[ "$(latest)" = 1 ]
+}
+
+@test "truncated or corrupted anywhere: published state as before" {
+	local kind size at
+	pack A
+	sync_archive
+	for kind in tar.xz tar.zst tar.gz tar; do
+		A=$T/b.$kind
+		pack B
+		size=$(stat -c %s "$A")
+		for at in 0 1 100 $((size / 2)) $((size - 1)); do
+			head -c "$at" "$A" >"$T/cut"
+			refused 1 . repo sync --type webrsync --uri "$T/cut"
+		done
+		[ "$kind" = tar ] && continue
+		cp "$A" "$T/bad"
+		printf '\377\000\377' | dd of="$T/bad" bs=1 seek=$((size / 2)) conv=notrunc status=none
+		refused 1 . repo sync --type webrsync --uri "$T/bad"
+	done
+	# a tar that ends between two entries
+	head -c $((512 * 3)) "$T/b.tar" >"$T/cut"
+	refused 1 . repo sync --type webrsync --uri "$T/cut"
+	[ "$(version_of "$LOCATION")" = A ]
+	[ "$(latest)" = 1 ]
+	is_empty "$STORE/.rcu-repo/staging"
+}
+
+@test "a hostile archive is refused, and nothing is written outside" {
+	local bad n=0
+	pack A
+	sync_archive
+	mkdir "$T/outside"
+	while read -r bad; do
+		[ -n "$bad" ] || continue
+		made "$bad"
+		echo "$bad"
+		refused 1 'the archive: ' sync_archive
+		n=$((n + 1))
+	done <<-END
+		add("top/../../escaped", b"x")
+		add("top/..", b"x", type=tarfile.DIRTYPE)
+		add("/tmp/escaped-absolute", b"x")
+		add("top//tmp/../../x", b"x")
+		add("top/l", type=tarfile.SYMTYPE, linkname="$T/outside")
+		add("top/l", type=tarfile.SYMTYPE, linkname="../x")
+		add("top/d/l", type=tarfile.SYMTYPE, linkname="../../x")
+		add("top/d/e/up", type=tarfile.SYMTYPE, linkname="../.."); add("top/q", type=tarfile.SYMTYPE, linkname="d/e/up/../x")
+		add("top/l", type=tarfile.SYMTYPE, linkname="d"); add("top/l/through", b"x")
+		add("top/h", type=tarfile.LNKTYPE, linkname="/etc/passwd")
+		add("top/h", type=tarfile.LNKTYPE, linkname="top/not-there")
+		add("top/h", type=tarfile.LNKTYPE, linkname="top/../../etc/passwd")
+		add("top/null", type=tarfile.CHRTYPE, devmajor=1, devminor=3)
+		add("top/sda", type=tarfile.BLKTYPE, devmajor=8, devminor=0)
+		add("top/fifo", type=tarfile.FIFOTYPE)
+		add("top/good", b"again")
+		add("top/good/below", b"x")
+		add("other/x", b"x")
+		add("top", b"x")
+		add("top" + "/d" * 10000 + "/deep", b"x")
+		add("top/" + "n" * 256, b"x")
+	END
+	[ "$n" = 21 ]
+	[ "$(version_of "$LOCATION")" = A ]
+	[ ! -e "$T/escaped" ]
+	[ ! -e /tmp/escaped-absolute ]
+	is_empty "$T/outside"
+	is_empty "$STORE/.rcu-repo/staging"
+}
+
+@test "a bomb is refused" {
+	pack A
+	sync_archive
+	made 'add("top/zeros", b"0" * 3000000)'
+	refused 1 'more than 2 MiB \(sync-rcu-max-size\)' sync_archive --set sync-rcu-max-size=2
+	made '[add("top/%d" % i) for i in range(200)]'
+	refused 1 'more than 100 entries \(sync-rcu-max-files\)' sync_archive --set sync-rcu-max-files=100
+	[ "$(version_of "$LOCATION")" = A ]
+	sync_archive
+}
+
+@test "set-id bits and rights of others to write are taken off; a tree 500 levels deep is fine" {
+	made 'add("top/suid", b"x", mode=0o6777); add("top/none", b"x", mode=0); add("top/dir", type=tarfile.DIRTYPE, mode=0o3777); add("top/dir/owned", b"x", uid=12345, gid=54321); add("top" + "/d" * 500 + "/deep", b"x")'
+	sync_archive
+	[ "$(stat -c %a "$LOCATION/suid" "$LOCATION/none" "$LOCATION/dir" | tr '\n' ' ')" = '755 400 755 ' ]
+	[ "$(stat -c %u "$LOCATION/dir/owned")" = "$(id -u)" ]
+	sync_archive 2>&1 | grep 'nothing changed'
+}
+
+@test "a hostile squashfs image" {
+	skip_unless_command mksquashfs unsquashfs
+	skip_unless_root
+	pack A
+	sync_archive
+	local kind
+	for kind in dev link fifo; do
+		rm -rf "$T/x"
+		mkdir "$T/x"
+		echo x >"$T/x/file"
+		case $kind in
+		dev) mknod "$T/x/dev" c 1 3 || skip 'no device nodes here' ;;
+		link) ln -s ../out "$T/x/l" ;;
+		fifo) mkfifo "$T/x/fifo" ;;
+		esac
+		rm -f "$T/x.sqfs"
+		mksquashfs "$T/x" "$T/x.sqfs" -quiet -no-progress >/dev/null
+		refused 1 'the archive: ' repo sync --type webrsync --uri "$T/x.sqfs"
+	done
+	rm "$T/x/fifo" "$T/x.sqfs"
+	chmod 6777 "$T/x/file"
+	chown 12345 "$T/x/file"
+	head -c 2M /dev/urandom >"$T/x/large"
+	mksquashfs "$T/x" "$T/x.sqfs" -quiet -no-progress >/dev/null
+	refused 1 'sync-rcu-max-size' repo sync --type webrsync --uri "$T/x.sqfs" --set sync-rcu-max-size=1
+	head -c 1000000 "$T/x.sqfs" >"$T/cut.sqfs"
+	refused 1 . repo sync --type webrsync --uri "$T/cut.sqfs"
+	[ "$(version_of "$LOCATION")" = A ]
+	repo sync --type webrsync --uri "$T/x.sqfs"
+	[ "$(stat -c %u%a "$LOCATION/file")" = 0755 ]
+}
+
+@test "the signature: good, missing, wrong, of another key, of another file" {
+	skip_unless_command gpg gpgv
+	export GNUPGHOME=$T/gnupg
+	local who
+	mkdir -m 700 "$GNUPGHOME"
+	for who in good other; do
+		gpg -q --batch --passphrase '' --quick-gen-key "$who@example.org" ed25519 sign never 2>/dev/null
+	done
+	gpg -q --armor --export good@example.org >"$T/good.asc"
+	gpg -q --export good@example.org >"$T/good.gpg"
+	sign() { gpg -q --batch --yes -u "$1@example.org" --detach-sign -o "$A.gpgsig" "${2:-$A}"; }
+	verified() { sync_archive --set sync-webrsync-verify-signature=yes --set "sync-openpgp-key-path=$T/good.${1:-asc}"; }
+	pack A
+	refused 1 'it has no signature' verified
+	sign good
+	verified
+	verified gpg 2>&1 | grep 'nothing changed'
+	pack B "$T/b.tar.xz"
+	sign good "$T/b.tar.xz"
+	refused 1 'gpgv: exit status 1: the signature is bad' verified
+	sign other
+	refused 1 'gpgv: exit status 2' verified
+	echo nonsense >"$A.gpgsig"
+	refused 1 'gpgv: exit status 2' verified
+	refused 2 'sync-openpgp-key-path = : not set' sync_archive --set sync-webrsync-verify-signature=yes
+	[ "$(version_of "$LOCATION")" = A ]
+	[ "$(latest)" = 1 ]
+	pack B
+	sign good
+	verified
+	[ "$(version_of "$LOCATION")" = B ]
+	gpgconf --kill gpg-agent
+}
+
+@test "by http: fetched, missing, and a server that hangs" {
+	skip_unless_command curl
+	local port
+	pack A
+	mkdir -p "$T/www/snapshots"
+	cp "$A" "$T/www/snapshots/gentoo-latest.tar.xz"
+	cat >"$T/server.py" <<-'END'
+		import http.server, os, sys, time
+		class Handler(http.server.SimpleHTTPRequestHandler):
+		    def do_GET(self):
+		        if self.path == "/hang":
+		            time.sleep(1000)
+		        super().do_GET()
+		    def log_message(self, *words):
+		        pass
+		server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+		with open(sys.argv[1] + ".new", "w") as f:
+		    f.write(str(server.server_port))
+		os.rename(sys.argv[1] + ".new", sys.argv[1])
+		server.serve_forever()
+	END
+	cd "$T/www"
+	background /usr/bin/python3 "$T/server.py" "$T/port"
+	cd "$T"
+	wait_until test -s "$T/port"
+	port=$(cat "$T/port")
+	repo sync --type webrsync --uri "http://127.0.0.1:$port/"
+	[ "$(version_of "$LOCATION")" = A ]
+	refused 1 'curl: exit status 22: the server has no such file' repo sync --type webrsync --uri "http://127.0.0.1:$port/none.tar.xz"
+	refused 1 'curl: not done after 1 second' repo sync --type webrsync --uri "http://127.0.0.1:$port/hang" --set sync-rcu-timeout=1
+	refused 1 'curl: exit status 7' repo sync --type webrsync --uri "http://127.0.0.1:1/x"
+	[ "$(latest)" = 1 ]
+	is_empty "$STORE/.rcu-repo/staging"
+}
+
+@test "no such file, no archive, a directory, an address of another kind" {
+	pack A
+	sync_archive
+	refused 1 'cannot be opened' repo sync --type webrsync --uri "$T/none"
+	refused 1 'not an ordinary file' repo sync --type webrsync --uri "$T"
+	echo 'no archive' >"$T/text"
+	refused 1 'the archive' repo sync --type webrsync --uri "$T/text"
+	refused 2 'sync-uri = rsync://h/m: not an absolute path' repo sync --type webrsync --uri rsync://h/m
+	[ "$(version_of "$LOCATION")" = A ]
+}
+
+@test "a full disk leaves what is published" {
+	skip_unless_mount
+	mount_tmpfs "$T/small" 2m
+	STORE=$T/small/store
+	pack A
+	sync_archive
+	mkdir "$T/large"
+	head -c 4M /dev/urandom >"$T/large/large"
+	tar -C "$T" -caf "$T/large.tar.gz" large
+	refused 1 'cannot be written' repo sync --type webrsync --uri "$T/large.tar.gz"
+	[ "$(version_of "$LOCATION")" = A ]
+	pack B
+	sync_archive
+	[ "$(version_of "$LOCATION")" = B ]
+}
+
+@test "readers under a storm of syncs see whole versions; killed half-way, published state as before" {
+	local i
+	pack A "$T/A.tar.zst"
+	pack B "$T/B.tar.zst"
+	A=$T/A.tar.zst
+	sync_archive --quiet
+	# shellcheck disable=SC2016
+	background bash -c '. "$RCU_SRC/tests/lib.bash"
+		until [ -e "$2/stop" ]; do
+			rcu_exec -l "$1" -- bash -c ". \"\$RCU_SRC/tests/lib.bash\"; version_of \"\$1\"" bash "$1" >>"$2/seen" 2>&1 || touch "$2/mixed"
+		done; touch "$2/stopped"' bash "$LOCATION" "$T"
+	for i in 1 2 3 4 5 6 7 8; do
+		A=$T/$([ $((i % 2)) = 0 ] && echo A || echo B).tar.zst
+		sync_archive --quiet --set sync-rcu-ttl-days=0
+	done
+	touch "$T/stop"
+	wait_until test -e "$T/stopped"
+	[ ! -e "$T/mixed" ]
+	[ -s "$T/seen" ]
+	mkfifo "$T/never"
+	mkdir "$T/bin"
+	printf '#!/bin/sh\nkill -9 $PPID; sleep 0.2; exit 1\n' >"$T/bin/curl"
+	chmod 755 "$T/bin/curl"
+	run -137 env PATH="$T/bin:$PATH" "$RCU_REPO" sync --location "$LOCATION" --store "$STORE" --type webrsync --uri http://127.0.0.1/x
+	[ "$(version_of "$LOCATION")" = A ]
+	A=$T/B.tar.zst
+	sync_archive
+	[ "$(version_of "$LOCATION")" = B ]
+	is_empty "$STORE/.rcu-repo/staging"
+}
