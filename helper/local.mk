@@ -52,7 +52,9 @@ helper_libhelper_a_SOURCES = \
 	helper/text.c helper/text.h \
 	helper/transport/archive.c \
 	helper/transport/below.c helper/transport/below.h \
+	helper/transport/command.c \
 	helper/transport/git.c helper/transport/git_run.c helper/transport/git_run.h \
+	helper/transport/local.c \
 	helper/transport/rsync.c helper/transport/source.c helper/transport/source.h \
 	helper/transport/transport.c helper/transport/transport.h \
 	helper/transport/unpack.c helper/transport/unpack.h \

@@ -28,7 +28,8 @@ static const char *const key_names[] = { [REPO_SYNC_TYPE] = "sync-type",
 					 [REPO_SYNC_USER] = "sync-user",
 
 					 [REPO_GIT_OPTS] = "sync-git-clone-extra-opts",
-					 [REPO_KEY_PATH] = "sync-openpgp-key-path" };
+					 [REPO_KEY_PATH] = "sync-openpgp-key-path",
+					 [REPO_COMMAND] = "sync-rcu-command" };
 
 /* One section on its way to a struct repo. */
 struct reading {
@@ -339,6 +340,7 @@ static void repo_clear(struct repo *repo)
 	words_free(repo->masters);
 	words_free(repo->aliases);
 	words_free(repo->git_env);
+	words_free(repo->command);
 	words_free(repo->git_clone_env);
 	words_free(repo->git_pull_env);
 	words_free(repo->git_options);
@@ -443,6 +445,7 @@ static int read_transport(const struct reading *reading, struct repo *repo)
 			       read_words(reading, "sync-git-clone-extra-opts", &repo->git_options) != 0 ||
 			       read_bool(reading, "sync-git-verify-commit-signature", &repo->verify_commit) !=
 				       0 ||
+			       read_words(reading, "sync-rcu-command", &repo->command) != 0 ||
 			       read_bool(reading, "sync-webrsync-verify-signature", &repo->verify_archive) !=
 				       0 ||
 			       read_bool(reading, "sync-rcu-strip", &repo->strip) != 0 ||
@@ -501,7 +504,7 @@ static int repo_read(const struct reading *reading, bool from_portage, struct re
 
 int repo_refuse(const struct repo *repo, enum repo_key key, const char *why, struct err *err)
 {
-	const char *const values[] = {
+	const char *const values[REPO_KEYS] = {
 		[REPO_SYNC_TYPE] = repo->sync_type,       [REPO_SYNC_URI] = repo->sync_uri,
 		[REPO_SYNC_OPTS] = repo->sync_opts_text,  [REPO_HOOKS] = repo->hooks,
 		[REPO_GIT_OPTS] = repo->git_options_text, [REPO_KEY_PATH] = repo->key_path,

@@ -25,6 +25,7 @@ enum repo_key {
 	REPO_SYNC_USER,
 	REPO_GIT_OPTS,
 	REPO_KEY_PATH,
+	REPO_COMMAND,
 	REPO_KEYS
 };
 
@@ -63,6 +64,7 @@ struct repo {
 	char **git_options;     /* sync-git-clone-extra-opts: words */
 	char *git_options_text; /* the same as it was given; NULL if it was not */
 	bool verify_commit;     /* sync-git-verify-commit-signature */
+	char **command;         /* sync-rcu-command: words */
 	bool verify_archive;    /* sync-webrsync-verify-signature */
 	bool strip;             /* sync-rcu-strip: cut off the one directory that an archive has all in */
 	unsigned max_size;      /* sync-rcu-max-size: of an archive unpacked, in MiB */

@@ -6,7 +6,8 @@
 
 #include "helper/alloc.h"
 
-static const struct transport *const transports[] = { &transport_git, &transport_rsync, &transport_archive };
+static const struct transport *const transports[] = { &transport_command, &transport_git, &transport_local,
+						      &transport_rsync, &transport_archive };
 
 static int refuse_type(const struct repo *repo, struct err *err)
 {

@@ -29,7 +29,9 @@ struct transport {
 };
 
 extern const struct transport transport_archive;
+extern const struct transport transport_command;
 extern const struct transport transport_git;
+extern const struct transport transport_local;
 extern const struct transport transport_rsync;
 
 /* The transport of the repository's sync-type; NULL and *err (STATUS_USAGE) if there is none. */

@@ -5,6 +5,7 @@ cli_tests = \
 	tests/cli/archive.bats \
 	tests/cli/begin.bats \
 	tests/cli/check.bats \
+	tests/cli/command.bats \
 	tests/cli/commit.bats \
 	tests/cli/config.bats \
 	tests/cli/diff.bats \
@@ -15,6 +16,7 @@ cli_tests = \
 	tests/cli/hooks.bats \
 	tests/cli/kinds.bats \
 	tests/cli/list.bats \
+	tests/cli/local.bats \
 	tests/cli/lock.bats \
 	tests/cli/namespace.bats \
 	tests/cli/portage-faults.bats \

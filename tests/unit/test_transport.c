@@ -254,7 +254,7 @@ static void test_which_transport(void **state)
 	assert_ptr_equal(transport_find(&repo, &err), &transport_rsync);
 	repo.sync_type = (char *)"cvs";
 	assert_null(transport_find(&repo, &err));
-	assert_non_null(strstr(err.text, "r: [r] sync-type = cvs: none of git, "));
+	assert_non_null(strstr(err.text, "r: [r] sync-type = cvs: none of command, git, "));
 	err_clear(&err);
 	repo.sync_type = NULL;
 	assert_null(transport_find(&repo, &err));

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * command: any program of the administrator's brings the tree up to date, in a copy of latest: it may write in place,
+ * and no write of it reaches a snapshot.
+ */
+#include <stdlib.h>
+
+#include "helper/alloc.h"
+#include "helper/run.h"
+#include "helper/transport/transport.h"
+#include "helper/user.h"
+#include "helper/words.h"
+
+static int command_check(const struct repo *repo, struct err *err)
+{
+	return repo->command && repo->command[0] ? 0 : repo_refuse(repo, REPO_COMMAND, "not set", err);
+}
+
+static int command_fetch(const struct repo *repo, const struct staging *staging, const char *base,
+			 struct changes *changes, struct err *err)
+{
+	struct words env = WORDS_NONE;
+	struct user user;
+	int result = user_of_fetch(repo, &user, err);
+
+	changes_set_unknown(changes);
+	words_add(&env, alloc_printf("RCU_REPO_STAGING=%s", staging->path));
+	words_add(&env, alloc_printf("RCU_REPO_LOCATION=%s", repo->location));
+	words_add(&env, alloc_printf("RCU_REPO_NAME=%s", repo->name));
+	words_add(&env, alloc_printf("RCU_REPO_BASE=%s", base ? base : ""));
+	words_add(&env, alloc_printf("RCU_REPO_URI=%s", repo->sync_uri ? repo->sync_uri : ""));
+	const struct run command = { .argv = (const char *const *)repo->command,
+				     .cwd = staging->path,
+				     .env = (const char *const *)env.list,
+				     .user = &user,
+				     .subject = repo->command[0],
+				     .timeout = repo->timeout };
+	if (result == 0)
+		result = run(&command, err);
+	words_release(&env);
+	user_release(&user);
+	return result;
+}
+
+const struct transport transport_command = {
+	.type = "command", .check = command_check, .stage = STAGE_COPY, .fetch = command_fetch
+};

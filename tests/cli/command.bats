@@ -1,0 +1,65 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# sync-type command
+
+load ../lib
+load helpers
+
+setup() { lib_init; }
+teardown() { lib_done; }
+
+# sync_by SCRIPT [OPTION...]: by this shell script; a file, for quotes are repos.conf's matter
+sync_by() {
+	echo "$1" >"$T/script"
+	shift
+	repo sync --type command --uri "an address" --set "sync-rcu-command=sh -e '$T/script'" "$@"
+}
+
+@test "a program makes the first version, and brings each copy up to date, in place" {
+	make_version "$SOURCE" A
+	sync_by "cp -a $SOURCE/. ."
+	[ "$(version_of "$LOCATION")" = A ]
+	cp -a "$STORE/snapshots/1" "$T/before"
+	make_version "$SOURCE" B
+	sync_by "rsync -a --inplace --delete $SOURCE/ ./; echo \"\$RCU_REPO_STAGING|\$RCU_REPO_LOCATION|\$RCU_REPO_NAME|\$RCU_REPO_URI|\$RCU_REPO_BASE|\$PWD\" >$T/seen"
+	[ "$(version_of "$LOCATION")" = B ]
+	[[ $(cat "$T/seen") == "$STORE/.rcu-repo/staging/"*"|$LOCATION|$LOCATION|an address|$STORE/snapshots/1|$STORE/.rcu-repo/staging/"* ]]
+	[ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$T/before/" "$STORE/snapshots/1/")" ]
+	sync_by true 2>&1 | grep 'nothing changed: snapshot 2'
+}
+
+@test "one that fails, is killed, hangs or is not there: published state as before" {
+	make_version "$SOURCE" A
+	sync_by "cp -a $SOURCE/. ."
+	refused 1 'sh: exit status 3' sync_by 'echo bad >>header; exit 3'
+	refused 1 'sh: killed by signal 9' sync_by 'echo bad >>header; kill -9 $$'
+	refused 1 'sh: not done after 1 second' sync_by 'echo bad >>header; exec sleep 1000' --set sync-rcu-timeout=1
+	refused 1 'no-such-program: not found' repo sync --type command --set sync-rcu-command=no-such-program
+	refused 1 'is empty' sync_by 'find . -mindepth 1 -delete'
+	refused 2 'sync-rcu-command = : not set' repo sync --type command
+	[ "$(version_of "$LOCATION")" = A ]
+	[ "$(latest)" = 1 ]
+	is_empty "$STORE/.rcu-repo/staging"
+}
+
+@test "killed with its rcu-repo half-way, and readers under a storm" {
+	make_version "$SOURCE" A
+	sync_by "cp -a $SOURCE/. ."
+	echo "echo bad >>header; kill -9 \$PPID; sleep 0.2" >"$T/script"
+	run -137 "$RCU_REPO" sync --location "$LOCATION" --store "$STORE" --type command --set "sync-rcu-command=sh '$T/script'"
+	[ "$(version_of "$LOCATION")" = A ]
+	# shellcheck disable=SC2016
+	background bash -c '. "$RCU_SRC/tests/lib.bash"
+		until [ -e "$2/stop" ]; do
+			rcu_exec -l "$1" -- bash -c ". \"\$RCU_SRC/tests/lib.bash\"; version_of \"\$1\"" bash "$1" >>"$2/seen" 2>&1 || touch "$2/mixed"
+		done; touch "$2/stopped"' bash "$LOCATION" "$T"
+	local i
+	for i in 1 2 3 4 5 6; do
+		make_version "$SOURCE" "$([ $((i % 2)) = 0 ] && echo A || echo B)"
+		sync_by "rsync -a --inplace --delete $SOURCE/ ./" --quiet --set sync-rcu-ttl-days=0
+	done
+	touch "$T/stop"
+	wait_until test -e "$T/stopped"
+	[ ! -e "$T/mixed" ]
+	[ -s "$T/seen" ]
+}
