@@ -350,3 +350,15 @@ in_clone() {
 	diff "$T/before" "$T/after"
 	is_empty "$STORE/.rcu-repo/staging"
 }
+
+@test "many that break one link at once lose nothing" {
+	make_version "$SOURCE" A
+	: >"$SOURCE/log"
+	repo sync --type rsync --uri "$SOURCE"
+	RCU_REPO_GUARD_WAY=preload repo update -- sh -c 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+		(for file in log header version; do echo "line $i" >>$file; done) & done; wait'
+	for file in log header version; do
+		[ "$(grep -c '^line' "$LOCATION/$file")" = 12 ]
+		[ "$(grep -c '^line' "$STORE/snapshots/1/$file")" = 0 ]
+	done
+}
