@@ -105,6 +105,7 @@ static void before_init(struct before *before, const struct hooks *hooks)
 		before->env[i] = before->texts[i];
 	before->run = (struct run){ .cwd = hooks->staging,
 				    .env = before->env,
+				    .guard = hooks->guard,
 				    .timeout = hooks->repo->hook_timeout };
 }
 

@@ -11,11 +11,14 @@
 
 #include "helper/repos.h"
 
+struct guard;
+
 /* What is about to be published. */
 struct hooks {
 	const struct repo *repo;
-	const char *staging; /* absolute */
-	uint64_t old;        /* the number that is the latest now; 0: none */
+	const char *staging;       /* absolute */
+	const struct guard *guard; /* of that tree, or NULL */
+	uint64_t old;              /* the number that is the latest now; 0: none */
 	uint64_t next; /* the one that the tree will have, unless a writer who knows no lock takes it first */
 };
 

@@ -11,6 +11,7 @@
 #include "helper/alloc.h"
 #include "helper/command.h"
 #include "helper/files.h"
+#include "helper/guard.h"
 #include "helper/held.h"
 #include "helper/hooks.h"
 #include "helper/lock.h"
@@ -292,20 +293,50 @@ static int staging_refused(struct session *session, const struct err *why, struc
 	return -1;
 }
 
-static int staging_judge(struct session *session, struct err *err)
+/* `guard` is theirs as well, for hooks_run() runs all of them; what they changed joins `hint`, if there is one. */
+static int staging_judge_guarded(struct session *session, struct guard *guard, struct changes *hint,
+				 struct err *err)
 {
-	struct hooks hooks = { .repo = session->repo, .old = session->latest };
+	struct hooks hooks = { .repo = session->repo,
+			       .staging = session->staging.path,
+			       .guard = guard,
+			       .old = session->latest };
+	struct changes changes = CHANGES_NONE;
 	struct err why = ERR_NONE;
 
-	if (session->linked && staging_unlink_shared(session, err) != 0)
-		return -1;
 	if (store_highest(&session->store, &hooks.next, err) != 0)
 		return -1;
 	hooks.next++;
-	hooks.staging = session->staging.path;
-	if (hooks_run(&hooks, &why) != 0)
+	if (hooks_run(&hooks, &why) != 0 || guard_finish(guard, &changes, &why) != 0) {
+		changes_release(&changes);
+		/* Before its name is let go: the guard knows it by that. */
+		guard_release(guard);
 		return staging_refused(session, &why, err);
+	}
+	if (hint != NULL)
+		changes_merge(hint, &changes);
+	changes_release(&changes);
 	return 0;
+}
+
+/*
+ * Any program may be a hook, so nothing but the kernel holds them all (the shell stands for them: to the kernel it is the same). Where it
+ * cannot they get a copy.
+ */
+static int staging_judge(struct session *session, struct changes *hint, struct err *err)
+{
+	struct guard guard = GUARD_OFF;
+	enum guard_way way = GUARD_NONE;
+
+	if (session->linked && guard_choose(&session->store, "sh", GUARD_FOREIGN) == GUARD_KERNEL)
+		way = GUARD_KERNEL;
+	else if (session->linked && staging_unlink_shared(session, err) != 0)
+		return -1;
+	int result = guard_start(&guard, &session->staging, way, err);
+	if (result == 0)
+		result = staging_judge_guarded(session, &guard, hint, err);
+	guard_release(&guard);
+	return result;
 }
 
 /* Is the staged tree fit to be published as far as we can see? */
@@ -335,7 +366,8 @@ static int staging_changed(struct session *session, bool *changed, struct err *e
  * The hooks' turn, before anything is shared: a tree that they refuse is as it was. What is no news needs no judgement;
  * what a hook adds may make it the same as latest, or another tree.
  */
-static int staging_hooks(struct session *session, enum occupants_of occupants, struct err *err)
+static int staging_hooks(struct session *session, enum occupants_of occupants, struct changes *hint,
+			 struct err *err)
 {
 	bool changed;
 
@@ -343,7 +375,7 @@ static int staging_hooks(struct session *session, enum occupants_of occupants, s
 		return -1;
 	if (!changed)
 		return 0;
-	return staging_judge(session, err) != 0 ? -1 : staging_fit(session, occupants, err);
+	return staging_judge(session, hint, err) != 0 ? -1 : staging_fit(session, occupants, err);
 }
 
 /* The staged tree is ready: it becomes what readers see, or is dropped where nothing differs. */
@@ -376,11 +408,8 @@ int session_publish(struct session *session, enum occupants_of occupants, struct
 	if (staging_fit(session, occupants, err) != 0)
 		return -1;
 	/* What is sealed was judged before it was. */
-	if (hooks_any(session->repo) && !session->sealed) {
-		hint = NULL; /* they may change what they like */
-		if (staging_hooks(session, occupants, err) != 0)
-			return -1;
-	}
+	if (hooks_any(session->repo) && !session->sealed && staging_hooks(session, occupants, hint, err) != 0)
+		return -1;
 	/*
 	 * From here on the tree may share files with latest: nobody else may write to it any more. What was reserved stays
 	 * so, sealed, until it is a snapshot or is dropped: hours of work may be in it, and commit can be done again.

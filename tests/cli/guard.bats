@@ -362,3 +362,22 @@ in_clone() {
 		[ "$(grep -c '^line' "$STORE/snapshots/1/$file")" = 0 ]
 	done
 }
+
+@test "hooks run behind the kernel's guard, on the tree itself" {
+	skip_unless_kernel_way
+	sync_version A
+	make_version "$SOURCE" B
+	promise "$STORE/snapshots/1" "$T/before"
+	mkdir "$T/hooks"
+	printf '#!/bin/sh\necho more >>tell; grep -c guard/upper /proc/self/mountinfo >&2; stat -c %%i app-misc/one >"%s"\n' "$T/inode" \
+		>"$T/hooks/a"
+	chmod 755 "$T/hooks/a"
+	repo sync --type rsync --uri "$SOURCE" --set sync-rcu-hooks="$T/hooks" 2>"$T/log"
+	grep -qx 1 "$T/log"
+	grep -qx more "$LOCATION/tell"
+	# it was not copied
+	[ "$(stat -c %i "$LOCATION/app-misc/one")" = "$(cat "$T/inode")" ]
+	promise "$STORE/snapshots/1" "$T/after"
+	diff "$T/before" "$T/after"
+	is_empty "$STORE/.rcu-repo/staging"
+}

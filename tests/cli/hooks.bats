@@ -114,7 +114,8 @@ judged() {
 	refused 1 'process' judged sync --type rsync --uri "$SOURCE"
 	kill "$(cat "$T/pid")"
 	hook a <<<'cd / && mv "$RCU_REPO_STAGING" '"$T/away"
-	refused 1 'is gone' judged sync --type rsync --uri "$SOURCE"
+	# an overlay cannot be moved away
+	RCU_REPO_GUARD_WAY=copy refused 1 'is gone' judged sync --type rsync --uri "$SOURCE"
 	hook a <<<'find . -mindepth 1 -delete'
 	refused 1 'is empty: not published' judged sync --type rsync --uri "$SOURCE"
 	[ "$(version_of "$LOCATION")" = A ]
