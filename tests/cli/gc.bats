@@ -336,3 +336,88 @@ time.sleep(1000)' "$STORE/.rcu-repo/pins" "$T/ready"
 	wc -l <"$T/trace"
 	[ "$(wc -l <"$T/trace")" -lt $((40 * count + 1000)) ]
 }
+
+# keeps HOW COMMAND...: COMMAND runs `rcu-exec -s 1` its own way, and snapshot 1 stays for as long as what it started
+keeps() {
+	local how=$1
+	shift
+	rm -f "$T/open/pinned"
+	background "$@" -- bash -c 'touch "$1"; exec sleep 1000' bash "$T/open/pinned"
+	wait_until test -e "$T/open/pinned"
+	gc_all >/dev/null
+	[ -e "$STORE/snapshots/1" ] || { echo "lost: $how"; return 1; }
+	kill -9 "$BACKGROUND"
+	wait "$BACKGROUND" || :
+}
+
+@test "a pin through a bind mount, an overlay, a user namespace or all of them keeps its snapshot" {
+	skip_unless_mount
+	skip_unless_overlay
+	for_everybody
+	mkdir -m 777 "$T/open"
+	three_versions
+	keeps bind unshare -m --kill-child bash -ec 'mkdir -p "$2"; mount --bind "$1" "$2"
+		shift 2; exec "$@"' bash "$STORE" "$T/bound" "$RCU_EXEC" -l "$T/bound/latest" -s 1
+	keeps overlay unshare -m --kill-child bash -ec 'mkdir -p "$2" "$2.w"; mount -t tmpfs tmpfs "$2.w"; mkdir "$2.w/u" "$2.w/w"
+		mount -t overlay -o "lowerdir=$1,upperdir=$2.w/u,workdir=$2.w/w" overlay "$2"
+		shift 2; exec "$@"' bash "$STORE" "$T/over" "$RCU_EXEC" -l "$T/over/latest" -s 1
+	if unprivileged unshare -Ur true 2>/dev/null; then
+		keeps users setpriv --reuid=65534 --regid=65534 --clear-groups unshare -Ur "$RCU_EXEC" -l "$LOCATION" -s 1
+		keeps 'users, with a bind mount' setpriv --reuid=65534 --regid=65534 --clear-groups unshare -Urm bash -ec '
+			mkdir -p "$2"; mount --bind "$1" "$2"; shift 2; exec "$@"' bash "$STORE" "$T/open/mine" \
+			"$RCU_EXEC" -l "$T/open/mine/latest" -s 1
+	fi
+	gc_all
+	[ "$(numbers)" = "3 " ]
+}
+
+@test "readers that start while versions come and go, half of them killed: none loses its tree, none stays for ever" {
+	local i
+	make_version "$T/source-A" A
+	make_version "$T/source-B" B
+	repo sync --quiet --type rsync --uri "$T/source-A"
+	cat >"$T/readers.py" <<-'END'
+		import os, random, subprocess, sys, time
+		rcu_exec, location, stop = sys.argv[1:]
+		read = 'a=$(cat "$1/version") && sleep 0.02 && b=$(cat "$1/version") && c=$(cat "$1/app-misc/one/one-1.ebuild") &&' \
+		    ' [ "$a" = "$b" ] && [ "$c" = "app-misc/one/one-1.ebuild of version $a" ]'
+		running, bad, good, killed = [], 0, 0, 0
+		while running or not os.path.exists(stop):
+		    while len(running) < 16 and not os.path.exists(stop):
+		        process = subprocess.Popen([rcu_exec, "-l", location, "--", "sh", "-c", read, "sh", location])
+		        end = time.monotonic() + random.random() * 0.01 if random.random() < 0.5 else None
+		        running.append((process, end))
+		    for process, end in list(running):
+		        if end and time.monotonic() > end and process.poll() is None:
+		            process.kill()
+		        if process.poll() is not None:
+		            running.remove((process, end))
+		            if process.returncode == -9 and end:
+		                killed += 1
+		            elif process.returncode == 0:
+		                good += 1
+		            else:
+		                bad += 1
+		    time.sleep(0.001)
+		print(good, killed, bad)
+	END
+	background /usr/bin/python3 "$T/readers.py" "$RCU_EXEC" "$LOCATION" "$T/stop" >"$T/counts" 2>"$T/said"
+	for i in {1..3}; do
+		repo sync --quiet --type rsync --uri "$T/source-B"
+		gc_all >/dev/null
+		repo sync --quiet --type rsync --uri "$T/source-A"
+		gc_all >/dev/null
+	done
+	touch "$T/stop"
+	wait "$BACKGROUND"
+	cat "$T/counts" "$T/said"
+	read -r good killed bad <"$T/counts"
+	[ "$bad" = 0 ]
+	[ "$good" -ge 5 ]
+	[ "$killed" -ge 5 ]
+	gc_all
+	[ "$(numbers)" = "$(latest) " ]
+	run -0 --separate-stderr repo check
+	[ -z "$output" ]
+	echo "# $good readers, $killed killed, 0 without their tree" >&3
+}
