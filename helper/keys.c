@@ -7,8 +7,8 @@
 /* clang-format off */
 static const char *const known[] = {
 	/* ours */
-	"sync-rcu-durability", "sync-rcu-hook-timeout", "sync-rcu-hooks", "sync-rcu-max-delete", "sync-rcu-timeout",
-	"sync-rcu-verify",
+	"sync-rcu-command", "sync-rcu-durability", "sync-rcu-hook-timeout", "sync-rcu-hooks", "sync-rcu-max-delete",
+	"sync-rcu-max-files", "sync-rcu-max-size", "sync-rcu-strip", "sync-rcu-timeout", "sync-rcu-verify",
 	/* Portage's: portage(5), repos.conf, and what its sync modules declare */
 	"aliases", "auto-sync", "clone-depth", "eclass-overrides", "force", "format", "location", "main-repo", "masters",
 	"priority", "strict-misc-digests", "sync-allow-hardlinks", "sync-cvs-repo", "sync-depth", "sync-git-clone-env",

@@ -9,6 +9,7 @@ helper_libhelper_a_SOURCES = \
 	helper/climb.c helper/climb.h \
 	helper/conf.c helper/conf.h \
 	helper/crew.c helper/crew.h \
+	helper/deletions.c helper/deletions.h \
 	helper/digest.c helper/digest.h \
 	helper/err.c helper/err.h \
 	helper/files.c helper/files.h \

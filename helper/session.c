@@ -10,6 +10,7 @@
 
 #include "helper/alloc.h"
 #include "helper/command.h"
+#include "helper/deletions.h"
 #include "helper/files.h"
 #include "helper/guard.h"
 #include "helper/held.h"
@@ -419,6 +420,8 @@ int session_publish(struct session *session, enum occupants_of occupants, struct
 	if (hint != NULL)
 		changes_sort(hint);
 	int result = store->storage->seal(store, &session->staging, session->latest, hint, &record, err);
+	if (result == 0 && session->limited)
+		result = deletions_check(store, session->repo, session->latest, &record, err);
 	if (result == 0)
 		result = publish_or_drop(session, &record, number, changed, err);
 	record_release(&record);

@@ -26,6 +26,7 @@ struct session {
 	bool sealed;   /* by a commit that failed, which had judged it: nobody could write to it since */
 	bool linked;   /* its files may be those of a snapshot: a transport made it */
 	bool unsure; /* it is published, and may not be after a loss of power: session_reclaim() takes nothing */
+	bool limited;    /* a sync: sync-rcu-max-delete applies */
 	int staging_dir; /* the directory that was staged: its name is in the hands of whoever fills it */
 };
 #define SESSION_CLOSED                                                             \

@@ -439,3 +439,25 @@ same_tree() { [ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$1/" "$2/")"
 	refused 1 "closed/store: cannot be opened or made: Permission denied" \
 		unprivileged "$RCU_REPO" sync --location "$T/location" --store "$T/closed/store" --type rsync --uri "$SOURCE"
 }
+
+@test "an upstream that lost most of its files is refused, unless told" {
+	local i
+	make_version "$SOURCE" A
+	for ((i = 0; i < 91; i++)); do echo "$i" >"$SOURCE/app-misc/$i"; done
+	repo sync --type rsync --uri "$SOURCE"
+	[ "$(find "$LOCATION/" ! -type d | wc -l)" = 100 ]
+	for ((i = 0; i < 51; i++)); do rm "$SOURCE/app-misc/$i"; done
+	refused 1 'lacks 51 of 100 files, more than sync-rcu-max-delete = 50%: not published' repo sync --type rsync --uri "$SOURCE"
+	[ "$(latest)" = 1 ]
+	is_empty "$STORE/.rcu-repo/staging"
+	refused 1 'lacks 51 of 100' repo sync --type rsync --uri "$SOURCE" --set sync-rcu-max-delete=0%
+	repo sync --type rsync --uri "$SOURCE" --set sync-rcu-max-delete=51%
+	[ "$(latest)" = 2 ]
+	rm -r "$SOURCE/app-misc"
+	refused 1 'lacks 44 of 49 files' repo sync --type rsync --uri "$SOURCE"
+	repo sync --type rsync --uri "$SOURCE" --set sync-rcu-max-delete=100%
+	[ "$(latest)" = 3 ]
+	# what update does is meant
+	repo update -- sh -c 'rm -r profiles SUMS header tell version; touch one'
+	[ "$(latest)" = 4 ]
+}
