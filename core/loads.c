@@ -79,15 +79,17 @@ static enum loads program_loads(int dir, const char *path, int flags, char *byte
 }
 
 /* Apart, so that the stack is given back before the exec. */
-__attribute__((noinline)) enum loads loads_preload(int dir, const char *path, int flags)
+__attribute__((noinline)) enum loads loads_preload(int dir, const char *path, int flags, bool *is_script)
 {
 	char bytes[ELF_KIND_ROOM + 1];
-	size_t length;
+	size_t length = 0;
 	bool script;
 
 	for (int depth = 0; depth <= LOADS_SCRIPTS_MAX; depth++) {
 		enum loads loads = program_loads(dir, path, flags, bytes, &length, &script);
 
+		if (is_script && depth == 0)
+			*is_script = script || length == 0;
 		if (!script)
 			return loads;
 		const char *interpreter = elf_script_interpreter(bytes, length, &length);

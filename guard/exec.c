@@ -105,7 +105,7 @@ static char **environment_write(char *const envp[], char *room)
 
 static bool refused(int dir, const char *path, int flags)
 {
-	return guard_active() && path && loads_preload(dir, path, flags) != LOADS;
+	return guard_active() && path && loads_preload(dir, path, flags, NULL) != LOADS;
 }
 
 /* The file that execvp(3) would run; of several that are found the first that may be run. `to` has room for any. */

@@ -50,10 +50,11 @@ static int launch(const char *path, char *const argv[], const struct exec_env *e
 static int attempt_as(const char *path, char *const argv[], const struct exec_env *e, unsigned depth)
 {
 	struct script script;
+	bool is_script;
 
 	MAPPED(m);
 	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	switch (exec_way(e, AT_FDCWD, m.path, 0)) {
+	switch (exec_way(e, AT_FDCWD, m.path, 0, &is_script)) {
 	case EXEC_REFUSED:
 		return fail(EPERM);
 	case EXEC_LAUNCHED:
@@ -61,7 +62,7 @@ static int attempt_as(const char *path, char *const argv[], const struct exec_en
 	case EXEC_DIRECT:
 		break;
 	}
-	if (!shim_active() || depth == SCRIPTS_MAX || !script_read(&script, m.path))
+	if (!shim_active() || !is_script || depth == SCRIPTS_MAX || !script_read(&script, m.path))
 		return next()->execve(m.path, argv, e->envp);
 	char **longer = __builtin_alloca(script_arguments_room(argv));
 	script_arguments(&script, m.path, argv, longer);
@@ -152,7 +153,7 @@ int wrap_fexecve(int fd, char *const argv[], char *const envp[])
 	char text[sizeof(OPENED) + SNAPSHOT_NUMBER_ROOM + 1];
 
 	EXEC_ENV(e, envp);
-	if (exec_way(&e, fd, "", AT_EMPTY_PATH) == EXEC_REFUSED)
+	if (exec_way(&e, fd, "", AT_EMPTY_PATH, NULL) == EXEC_REFUSED)
 		return fail(EPERM);
 	if (argv && envp && is_script_at(fd, opened_text(fd, "", text)))
 		return attempt(text, argv, &e);
@@ -166,7 +167,7 @@ int wrap_execveat(int dir, const char *path, char *const argv[], char *const env
 		return attempt(path, argv, &e);
 	MAPPED(m);
 	MAP(m, dir, path, flags & AT_SYMLINK_NOFOLLOW ? LEAF_NOFOLLOW : LEAF_FOLLOW);
-	const enum exec_way way = exec_way(&e, m.dir, m.path, flags);
+	const enum exec_way way = exec_way(&e, m.dir, m.path, flags, NULL);
 	if (way == EXEC_REFUSED)
 		return fail(EPERM);
 	if (way == EXEC_LAUNCHED && !(flags & AT_SYMLINK_NOFOLLOW))
@@ -362,7 +363,7 @@ static int spawn_path(const struct spawn *s, const char *path)
 		return spawn_path(&interpreter, script.interpreter);
 	}
 	EXEC_ENV(e, s->envp);
-	switch (exec_way(&e, AT_FDCWD, m.path, 0)) {
+	switch (exec_way(&e, AT_FDCWD, m.path, 0, NULL)) {
 	case EXEC_REFUSED:
 		return EPERM;
 	case EXEC_LAUNCHED:
@@ -404,7 +405,7 @@ static int spawn_name(const struct spawn *s, const char *file)
 	if (found && (moved || script_read(&script, candidate)))
 		return spawn_path(s, candidate);
 	EXEC_ENV(e, s->envp);
-	const enum exec_way way = found ? exec_way(&e, AT_FDCWD, candidate, 0) : EXEC_DIRECT;
+	const enum exec_way way = found ? exec_way(&e, AT_FDCWD, candidate, 0, NULL) : EXEC_DIRECT;
 	if (way == EXEC_REFUSED)
 		return EPERM;
 	if (way == EXEC_LAUNCHED)

@@ -79,9 +79,9 @@ enum exec_way {
  * of a script, its interpreter. Set-id and file-capability programs too, but only for root: others would lose in their
  * user namespace what they gain. Under --strict it is refused where it can be neither; without the
  * shim, if that is not to be found; and without a pin that this process holds (no descriptor for it, exec_pins_take()).
- * `flags`: those of execveat(2).
+ * `flags`: those of execveat(2). *script, unless NULL: may the file be a script? False where it was read for this, and is none.
  */
-enum exec_way exec_way(const struct exec_env *e, int dir, const char *path, int flags);
+enum exec_way exec_way(const struct exec_env *e, int dir, const char *path, int flags, bool *script);
 
 /* False where --strict refuses the shell of system(3) and popen(3), which takes the pins by their numbers alone. */
 bool exec_shell_pinnable(const struct exec_pins *pins);

@@ -29,13 +29,15 @@ static bool is_launchable(int dir, const char *path)
 	       sys_faccessat(AT_FDCWD, launcher, X_OK) == 0;
 }
 
-enum exec_way exec_way(const struct exec_env *e, int dir, const char *path, int flags)
+enum exec_way exec_way(const struct exec_env *e, int dir, const char *path, int flags, bool *script)
 {
+	if (script)
+		*script = true;
 	if (!shim_active() || !path || (!shim.strict && !launcher_path()))
 		return EXEC_DIRECT;
 	if (shim.strict && !is_whole(&e->pins))
 		return EXEC_REFUSED;
-	enum loads loads = loads_preload(dir, path, flags);
+	enum loads loads = loads_preload(dir, path, flags, script);
 	if (loads == LOADS_OTHER_SIZE)
 		loads = shim.self && strchr(shim.self, '$') ? LOADS : LOADS_NOT;
 	if (loads == LOADS && (e->loads || !shim.strict))
