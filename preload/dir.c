@@ -1,12 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define EXPORT_dir EXPORT
+#include "core/sys.h"
 #include "preload/wrap.h"
 
+static DIR *list_opened(int fd)
+{
+	DIR *list = fd < 0 ? NULL : next()->fdopendir(fd);
+
+	if (!list && fd < 0)
+		errno = -fd;
+	else if (!list)
+		sys_close(fd);
+	return list;
+}
+
+/* libc's opendir() is no cancellation point, so it does not matter how many threads there are (open.c). */
 DIR *wrap_opendir(const char *path)
 {
+	const struct glance g = map_follow(AT_FDCWD, path);
+
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_FOLLOW);
-	return next()->opendir(m.path);
+	m.flags = O_RDONLY | O_NONBLOCK | O_DIRECTORY | O_CLOEXEC;
+	MAP_ON(m, AT_FDCWD, path, next_open_is_libc() ? LEAF_OPEN_DIRECTORY : LEAF_FOLLOW, g);
+	return m.kind == MAP_OPENED ? list_opened(m.opened) : next()->opendir(m.path);
 }
 
 int wrap_scandir(const char *path, struct dirent ***list, int (*pick)(const struct dirent *),

@@ -42,7 +42,6 @@ int literal_open(int dir, const char *path, int flags)
 	case -ENOSYS:
 		__atomic_store_n(&state, CALL_NOT, __ATOMIC_RELAXED);
 		return LITERAL_NOT;
-	case -ELOOP:
 	case -EINVAL:
 	case -EPERM:
 	case -EAGAIN:

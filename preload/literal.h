@@ -9,16 +9,18 @@
 #ifndef PRELOAD_LITERAL_H
 #define PRELOAD_LITERAL_H
 
+#include <errno.h>
 #include <stdbool.h>
 
 /* Asks the kernel once in a process; and no more where it does not know the call. Not for a confined process (map.h): it asks nothing. */
 bool literal_allowed(void);
 
 /*
- * A descriptor or -errno, as openat(2) would return it for a walk without links. LITERAL_NOT: it did meet a link, or the call says nothing
- * about the path; ask in another way.
+ * A descriptor or -errno, as openat(2) would return it for a walk without links. LITERAL_LINK: it met a link. LITERAL_NOT: the call says
+ * nothing about the path; ask in another way.
  */
 int literal_open(int dir, const char *path, int flags);
+#define LITERAL_LINK (-ELOOP)
 #define LITERAL_NOT (-4096)
 
 #endif

@@ -147,6 +147,11 @@ static bool tries(enum map_leaf leaf)
 	return leaf == LEAF_TRY || leaf == LEAF_OPEN;
 }
 
+static bool opens(enum map_leaf leaf)
+{
+	return leaf == LEAF_OPEN || leaf == LEAF_OPEN_DIRECTORY;
+}
+
 /* How much of the path has to be known: all of it, or its directory. */
 static size_t length_wanted(const struct mapped *m, enum map_leaf leaf)
 {
@@ -307,8 +312,9 @@ __attribute__((always_inline)) static inline struct glance glance(const char *pa
 
 	if (leaf == LEAF_NOFOLLOW && leaf_length == sizeof(entry_name) - 1)
 		return unknown;
+	/* Of two slashes before the last component the first is taken for a part of the directory: that is not known, and looked at closely. */
 	if (leaf != LEAF_FOLLOW || leaf_length == 0)
-		length = directory_before(path, span.slash);
+		length = span.slash ? span.slash : 1;
 	const unsigned known = memory_find(memory_seed(), path, length);
 	if (__builtin_expect(known <= KNOWN_CLEAR, 1))
 		return (struct glance){ known };
@@ -385,6 +391,7 @@ size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf
 
 	switch (leaf) {
 	case LEAF_FOLLOW:
+	case LEAF_OPEN_DIRECTORY:
 		g = map_follow(dir, path);
 		break;
 	case LEAF_TRY:
@@ -402,7 +409,7 @@ size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf
 }
 
 /* path[0 .. length), which begins with what is known, as it is to be handed on. False if it has become too long. */
-static bool write_mapped(char *room, size_t size, const char *path, size_t length, unsigned known)
+static inline bool write_mapped(char *room, size_t size, const char *path, size_t length, unsigned known)
 {
 	if (known == KNOWN_CLEAR) {
 		memcpy(room, path, length);
@@ -410,13 +417,13 @@ static bool write_mapped(char *room, size_t size, const char *path, size_t lengt
 		return true;
 	}
 	const struct shim_pin *pin = alias_pin(known);
-	size_t alias = alias_length(known), tail = length - alias;
+	const size_t alias = alias_length(known), root = pin->snapshot_length, tail = length - alias;
 
-	if (pin->snapshot_length + tail >= PATH_MAX || pin->snapshot_length + tail >= size)
+	if (root + tail >= PATH_MAX || root + tail >= size)
 		return false;
-	memcpy(room, pin->snapshot, pin->snapshot_length);
-	memcpy(room + pin->snapshot_length, path + alias, tail);
-	room[pin->snapshot_length + tail] = '\0';
+	memcpy(room, pin->snapshot, root);
+	memcpy(room + root, path + alias, tail);
+	room[root + tail] = '\0';
 	return true;
 }
 
@@ -461,40 +468,51 @@ struct prefix {
 	unsigned known;
 };
 
+/* What one look at several components has said. */
+enum look {
+	LOOK_CLEAR, /* no link, or the kernel stops where we did */
+	LOOK_LINK,
+	LOOK_AGAIN, /* nothing: in another way */
+};
+
 /* The call itself, for which no other is then needed. */
-static bool open_literally(struct mapped *m, const struct prefix *p, char *room, size_t size)
+static enum look open_literally(struct mapped *m, const struct prefix *p, size_t want, char *room,
+				size_t size)
 {
 	if (!write_mapped(room, size, m->path, m->length, p->known))
-		return false;
+		return LOOK_AGAIN;
 	const int result = literal_open(m->dir, room, m->flags);
-	if (result == LITERAL_NOT)
-		return false;
+	if (result == LITERAL_LINK || result == LITERAL_NOT)
+		return result == LITERAL_LINK ? LOOK_LINK : LOOK_AGAIN;
 	if (result >= 0)
-		remember_directories(p->seed, m->path, p->length, m->directory, p->known);
+		remember_directories(p->seed, m->path, p->length, want, p->known);
 	m->opened = result;
 	m->kind = MAP_OPENED;
-	return true;
+	return LOOK_CLEAR;
 }
 
 /*
- * Several components at one look. With O_DIRECTORY, which fails for a file: then there is no descriptor to be closed. It fails for a file
- * in a directory's place, too, so no more than the whole text is remembered, which led to what is no directory.
+ * With O_DIRECTORY, which fails for a file: then there is no descriptor to be closed. It fails for a file in a directory's place, too,
+ * so no more than the whole text is remembered, which led to what is no directory.
  */
-static bool look_literally(const struct mapped *m, const struct prefix *p, size_t want, char *room,
-			   size_t size)
+static enum look look_literally(const struct mapped *m, const struct prefix *p, size_t want, char *room,
+				size_t size)
 {
 	if (component_end(m->path, p->length, want) == want || !literal_allowed() ||
 	    !write_mapped(room, size, m->path, want, p->known))
-		return false;
+		return LOOK_AGAIN;
 	const int result = literal_open(m->dir, room, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (result >= 0) {
 		sys_close(result);
 		remember_directories(p->seed, m->path, p->length, want, p->known);
-	} else if (result == -ENOTDIR) {
-		memory_add(p->seed, m->path, want, p->known);
+		return LOOK_CLEAR;
 	}
+	if (result == -ENOTDIR)
+		memory_add(p->seed, m->path, want, p->known);
+	if (result == LITERAL_LINK)
+		return LOOK_LINK;
 	/* What is not there, or not for us to see, may be a link the next time. */
-	return result >= 0 || result == -ENOTDIR || result == -ENOENT || result == -EACCES;
+	return result == -ENOTDIR || result == -ENOENT || result == -EACCES ? LOOK_CLEAR : LOOK_AGAIN;
 }
 
 /* Component by component. KNOWN_NOT: there is a link, or the text has become too long. */
@@ -532,9 +550,11 @@ static unsigned learn(struct mapped *m, enum map_leaf leaf, char *room, size_t s
 		memory_add(p.seed, m->path, want, p.known);
 		return p.known;
 	}
-	if (leaf == LEAF_OPEN && literal_allowed() && open_literally(m, &p, room, size))
-		return p.known;
-	return look_literally(m, &p, want, room, size) ? p.known : look_each(m, &p, want, room, size);
+	const enum look look = opens(leaf) && literal_allowed() ? open_literally(m, &p, want, room, size)
+								: look_literally(m, &p, want, room, size);
+	if (look == LOOK_AGAIN)
+		return look_each(m, &p, want, room, size);
+	return look == LOOK_CLEAR ? p.known : KNOWN_NOT;
 }
 
 /*
@@ -721,6 +741,11 @@ static enum step follow(struct walk *w, const struct component *c, const char *p
 	w->rest -= (size_t)length;
 	memmove(w->room + w->rest, w->room + gap, (size_t)length);
 	w->end = w->room[w->rest] == '/' ? w->begin : c->parent;
+	/* Relative to the root, which is where /bin and its like lead on merged systems: then absolute, and perhaps known. */
+	if (w->end == w->begin + 1 && w->room[w->begin] == '/' && w->room[w->rest] != '/') {
+		w->room[--w->rest] = '/';
+		w->end = w->begin;
+	}
 	return STEP_ON;
 }
 
@@ -949,18 +974,26 @@ static size_t walk(struct mapped *m, enum map_leaf leaf, char *room, size_t size
 	return 0;
 }
 
-size_t map_place(struct mapped *m, enum map_leaf leaf, char *room, size_t size)
+/* Of a path that leads into a snapshot. False if it has become too long. */
+static inline bool place_known(struct mapped *m, char *room, size_t size)
+{
+	if (!write_mapped(room, size, m->path, m->length, m->known))
+		return false;
+	m->path = room;
+	m->kind = MAP_MOVED;
+	m->pin = (m->known - KNOWN_ALIAS) / SHIM_ALIASES;
+	return true;
+}
+
+__attribute__((noinline)) static size_t place_unknown(struct mapped *m, enum map_leaf leaf, char *room,
+						      size_t size)
 {
 	if (!m->walk && m->known == KNOWN_NOT) {
 		m->known = learn(m, leaf, room, size);
 		if (m->kind == MAP_OPENED || (m->known != KNOWN_NOT && settle(m, leaf) == 0))
 			return 0;
-	}
-	if (m->known != KNOWN_NOT && write_mapped(room, size, m->path, m->length, m->known)) {
-		m->path = room;
-		m->kind = MAP_MOVED;
-		m->pin = (m->known - KNOWN_ALIAS) / SHIM_ALIASES;
-		return 0;
+		if (m->known != KNOWN_NOT && place_known(m, room, size))
+			return 0;
 	}
 	if (__atomic_load_n(&confined, __ATOMIC_RELAXED))
 		return 0;
@@ -969,4 +1002,9 @@ size_t map_place(struct mapped *m, enum map_leaf leaf, char *room, size_t size)
 	m->unsure = false;
 	m->directory = directory_length(m->path, m->length);
 	return walk(m, follows(leaf) ? LEAF_FOLLOW : leaf, room, size);
+}
+
+size_t map_place(struct mapped *m, enum map_leaf leaf, char *room, size_t size)
+{
+	return m->known != KNOWN_NOT && place_known(m, room, size) ? 0 : place_unknown(m, leaf, room, size);
 }

@@ -46,10 +46,11 @@
 #include <stdint.h>
 
 enum map_leaf {
-	LEAF_FOLLOW,   /* the call follows a last component that is a link */
-	LEAF_LINK,     /* it does, and it was seen that there is one */
-	LEAF_TRY,      /* it does, but can be made without first: see `unsure` */
-	LEAF_OPEN,     /* the same, and the call is open(2) with `flags`: see MAP_OPENED */
+	LEAF_FOLLOW, /* the call follows a last component that is a link */
+	LEAF_LINK,   /* it does, and it was seen that there is one */
+	LEAF_TRY,    /* it does, but can be made without first: see `unsure` */
+	LEAF_OPEN,   /* the same, and the call is open(2) with `flags`: see MAP_OPENED */
+	LEAF_OPEN_DIRECTORY, /* it follows, and is open(2) with `flags`, which opens directories alone: see MAP_OPENED */
 	LEAF_NOFOLLOW, /* it acts on the link itself, unless a slash stands behind it (lstat, readlink) */
 	LEAF_NAME, /* it acts on the entry, whatever stands behind it (rename, unlink, mkdir, symlink ...) */
 };
@@ -57,7 +58,7 @@ enum map_leaf {
 enum map_kind {
 	MAP_SAME,   /* dir and path are the caller's */
 	MAP_MOVED,  /* path is ours; absolute, or relative to dir as the caller's was */
-	MAP_OPENED, /* LEAF_OPEN: the call has been made by literal.h, and has passed no link. `opened` is a descriptor or -errno */
+	MAP_OPENED, /* LEAF_OPEN, LEAF_OPEN_DIRECTORY: the call has been made by literal.h, and has passed no link. `opened` is a descriptor or -errno */
 	MAP_ENTRY, /* not followed, and the last component is D/L itself; what it says is "snapshots/N" of pin */
 };
 
@@ -67,7 +68,7 @@ struct mapped {
 	enum map_kind kind;
 	unsigned pin; /* index in shim.pins, for MAP_MOVED and MAP_ENTRY */
 	bool unsure; /* LEAF_TRY, LEAF_OPEN: the last component was not looked at; do not follow it, or map again with LEAF_LINK */
-	int flags;  /* LEAF_OPEN: set by the caller */
+	int flags;  /* LEAF_OPEN, LEAF_OPEN_DIRECTORY: set by the caller */
 	int opened; /* MAP_OPENED */
 	int door; /* -1, or a descriptor that a path longer than PATH_MAX begins with; closed at the end of scope */
 #define DOOR_IS_TEXT (-2) /* before MAP(): a door of procfs is the text that readlink(2) says (realpath) */

@@ -160,7 +160,7 @@ bool next_open_is_libc(void)
 	int known = __atomic_load_n(&found, __ATOMIC_RELAXED);
 
 	if (known == 0) {
-		known = find_open_libc() ? 1 : -1;
+		known = sizeof(long) == sizeof(off64_t) && find_open_libc() ? 1 : -1;
 		__atomic_store_n(&found, known, __ATOMIC_RELAXED);
 	}
 	return known > 0;

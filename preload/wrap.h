@@ -145,7 +145,10 @@ struct next {
 extern SHIM_OWN struct next next_slots;
 void next_bind(void);
 
-/* Is it libc's own open(2) that we stand before, and no other library's? Found out once. */
+/*
+ * Is it libc's own open(2) that we stand before, and no other library's, and has off_t 64 bits in all of its forms? Found out once. Then
+ * openat2(2) may be called in its place (literal.h).
+ */
 bool next_open_is_libc(void);
 
 /* Starts the shim if nothing has yet (somebody's constructor may run before ours), then the slots. */
