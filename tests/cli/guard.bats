@@ -108,6 +108,8 @@ all_behind() {
 	[ "$(sed -n '$p' "$LOCATION/header")" != "$(sed -n '$p' "$SNAPSHOT/header")" ]
 	[ "$(cat "$LOCATION/clone/f")" = 2 ]
 	[ "$(stat -c %Y "$LOCATION/app-misc/link")" = 8 ]
+	# what the guard said of the changes is in the record, and is all of them
+	repo check
 	# a note of an overlay is nothing for a snapshot
 	[ -z "$(getfattr -hdR -m 'overlay' "$STORE/snapshots/2")" ]
 }
@@ -242,6 +244,7 @@ in_clone() {
 		[ "$(grep -c more "$LOCATION/second")" = 0 ]
 		[ "$LOCATION/second" -ef "$STORE/snapshots/1/second" ]
 		[ "$LOCATION/new" -ef "$LOCATION/newer" ]
+		repo check
 	done
 }
 
@@ -260,6 +263,7 @@ in_clone() {
 		mv profiles elsewhere
 		rm app-misc/link && ln -s nowhere app-misc/link
 		mkfifo fifo
+		echo more >>"app-misc/two words/a b"
 		chmod 700 deep/er
 		mkdir gone && rmdir gone
 		touch -d @99 deep .
@@ -268,6 +272,7 @@ in_clone() {
 		rm -rf "$STORE" "$LOCATION"
 		repo sync --type rsync --uri "$SOURCE"
 		RCU_REPO_GUARD_WAY=$way repo update -- sh -e "$T/change"
+		repo check
 		# times of what is made anew differ
 		(cd "$LOCATION/" && find . -printf '%p %y %m %l\n' | LC_ALL=C sort; find . -type f -exec cksum {} + | sort
 		getfattr -hdR -m - .; stat -c '%n %Y' deep . version) >"$T/$way"
