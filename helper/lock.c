@@ -156,6 +156,25 @@ static int staging_clear(struct store *store, const char *reserved, struct err *
 }
 
 /*
+ * What is written in the making (store_write_file(), publish_swap()) has a name of its own until it is whole. The next one
+ * of the same name would replace it, but a number is written once. What cannot go now goes the next time.
+ */
+static void unfinished_clear(const struct store *store, const char *dir)
+{
+	static const char end[] = ".new";
+	const struct dirent *entry;
+	DIR *list = directory_open(store->dir, dir);
+
+	while (list != NULL && (entry = directory_next(list)) != NULL) {
+		const size_t length = strlen(entry->d_name), cut = sizeof(end) - 1;
+		if (length > cut && strcmp(entry->d_name + length - cut, end) == 0)
+			unlinkat(dirfd(list), entry->d_name, 0);
+	}
+	if (list != NULL)
+		closedir(list);
+}
+
+/*
  * The order. Pin files first: nothing below may find one missing. Then the migration, which may add a
  * snapshot, the set of several stores, which may swap latest, and the staging trees. Then the times, which look at all snapshots, and pin files for all of
  * them: those two may fail (on a full disk gc must work), since publish() and reclaim() do them again where
@@ -179,6 +198,9 @@ static int recover(struct store *store, bool accept_reserved, struct err *err)
 	if (result == 0)
 		result = staging_clear(store, reservation.staging, err);
 	if (result == 0) {
+		unfinished_clear(store, STORE_OURS);
+		unfinished_clear(store, STORE_META);
+		unfinished_clear(store, STORE_RECORD);
 		meta_settle(store, &late);
 		store_make_pins(store, &late);
 	}
