@@ -14,6 +14,7 @@ cli_tests = \
 	tests/cli/keep.bats \
 	tests/cli/git.bats \
 	tests/cli/hooks.bats \
+	tests/cli/hostile.bats \
 	tests/cli/kinds.bats \
 	tests/cli/list.bats \
 	tests/cli/local.bats \
