@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Figures, as medians and ratios within one run.  No test: nothing fails for being slow.
 # `make bench` is all there is; `make bench-preload BENCH="--only calls --rounds 50"`: bench/bench-preload --help.
-EXTRA_DIST += bench/bench-preload bench/bench-store
+EXTRA_DIST += bench/bench-preload bench/bench-several bench/bench-store
 EXTRA_PROGRAMS += bench/bench-worker bench/bench-phases
 bench_bench_worker_SOURCES = bench/worker.c
 bench_bench_phases_SOURCES = bench/phases.c
@@ -11,10 +11,13 @@ bench_empty_la_SOURCES = bench/empty.c
 bench_empty_la_LDFLAGS = -module -avoid-version -shared -rpath $(pkglibdir) -XCClinker -nostdlib -XCClinker -nostartfiles
 CLEANFILES += $(EXTRA_PROGRAMS) $(EXTRA_LTLIBRARIES) bench-preload.json bench-store.json
 
-.PHONY: bench bench-preload bench-store
-bench: bench-preload bench-store
+.PHONY: bench bench-preload bench-several bench-store
+bench: bench-preload bench-several bench-store
 bench-preload: all bench/bench-worker bench/empty.la
 	@$(AM_TESTS_ENVIRONMENT) /usr/bin/python3 $(top_srcdir)/bench/bench-preload $(BENCH)
 # FILES: how large the trees are; the default is bench-store's own
 bench-store: all bench/bench-phases
 	@$(AM_TESTS_ENVIRONMENT) /usr/bin/python3 $(top_srcdir)/bench/bench-store $(FILES:%=--files %) $(BENCH)
+# several repositories that wait on slow sources, beside one of them
+bench-several: all
+	@$(AM_TESTS_ENVIRONMENT) /usr/bin/python3 $(top_srcdir)/bench/bench-several $(BENCH_SEVERAL)
