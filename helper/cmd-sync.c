@@ -5,6 +5,7 @@
 
 #include "helper/alloc.h"
 #include "helper/command.h"
+#include "helper/guard.h"
 #include "helper/hooks.h"
 #include "helper/jobs.h"
 #include "helper/session.h"
@@ -39,6 +40,42 @@ static int fetch(const struct options *options, const struct session *session,
 	return result;
 }
 
+/* A tree as the transport wants it, with it filled. */
+static int stage_and_fetch(const struct options *options, struct session *session, struct changes *changes,
+			   struct err *err)
+{
+	const struct transport *transport = transport_find(session->repo, err);
+	struct changes unused = CHANGES_NONE;
+	struct guard guard = GUARD_OFF;
+	enum guard_way way = GUARD_NONE;
+
+	if (!transport)
+		return -1;
+	enum stage_kind stage = transport->stage;
+	if (transport->program) {
+		way = guard_choose(&session->store, transport->program, GUARD_KNOWN);
+		stage = way == GUARD_NONE ? STAGE_COPY : stage;
+	}
+	job_step("staging");
+	int result = session_stage(session, stage, err);
+	if (result == 0)
+		result = give_away(session, err);
+	if (result == 0)
+		result = guard_start(&guard, &session->staging, way, err);
+	if (result == 0) {
+		job_step("fetching");
+		session->staging.guard = way != GUARD_NONE ? &guard : NULL;
+		result = fetch(options, session, transport, changes, err);
+		session->staging.guard = NULL;
+	}
+	/* The transport knows better what changed. */
+	if (result == 0 && way != GUARD_NONE)
+		result = guard_finish(&guard, &unused, err);
+	changes_release(&unused);
+	guard_release(&guard);
+	return result;
+}
+
 /* What became of one, for the hooks behind it. */
 static bool news;
 
@@ -47,18 +84,12 @@ static bool in_together;
 
 static int sync_locked(const struct options *options, struct session *session, struct err *err)
 {
-	const struct transport *transport = transport_find(session->repo, err);
 	struct changes changes = CHANGES_NONE;
 	uint64_t number;
-	int result = -1;
 
 	if (in_together)
 		session->store.gate = together_gate;
-	job_step("staging");
-	if (transport && session_stage(session, transport->stage, err) == 0 && give_away(session, err) == 0) {
-		job_step("fetching");
-		result = fetch(options, session, transport, &changes, err);
-	}
+	int result = stage_and_fetch(options, session, &changes, err);
 	if (result == 0) {
 		job_step("publishing");
 		session->limited = true;

@@ -139,18 +139,27 @@ static void staging_let_go(struct session *session)
 	session->staging = (struct staging)STAGING_NONE;
 }
 
-/* A staging tree that is a copy of another directory, and shares no file with anything. */
-static int stage_copy(struct session *session, int dir, const char *from, struct err *err)
+/*
+ * A staging tree that is as another directory. But for a branch it shares no file with anything, and a branch of what is
+ * on another file system cannot: tree_copy() keeps which names are one file, and tree_clone() then would not.
+ */
+static int stage_from(struct session *session, enum stage_kind kind, int dir, const char *from,
+		      struct err *err)
 {
+	struct stat there, store;
 	char *name;
 	int result;
 
 	if (session->store.storage->stage(&session->store, STAGE_EMPTY, &session->staging, err) != 0)
 		return -1;
 	name = staging_name(session);
+	const bool near = fstat(session->store.dir, &store) == 0 && fstatat(dir, from, &there, 0) == 0 &&
+			  there.st_dev == store.st_dev;
 	result = unlinkat(session->store.dir, name, AT_REMOVEDIR);
 	if (result != 0)
 		err_errno(err, STATUS_FAILED, session->staging.path, "cannot be made anew");
+	else if (kind == STAGE_BRANCH && near)
+		result = tree_clone(dir, from, session->store.dir, name, err);
 	else
 		result = tree_copy(dir, from, session->store.dir, name, err);
 	free(name);
@@ -177,8 +186,8 @@ int session_stage(struct session *session, enum stage_kind kind, struct err *err
 	if (room_check(session, kind, err) != 0)
 		return -1;
 	if (kind != STAGE_EMPTY && session->latest == 0 && session->location == LOCATION_DIRECTORY)
-		/* Nothing is published: what is to be changed is a copy of it. */
-		result = stage_copy(session, AT_FDCWD, session->repo->location, err);
+		/* Nothing is published: what is to be changed is what readers see there. */
+		result = stage_from(session, kind, AT_FDCWD, session->repo->location, err);
 	else
 		result = session->store.storage->stage(&session->store, kind, &session->staging, err);
 	session->linked = kind != STAGE_COPY;
@@ -276,7 +285,7 @@ static int staging_unlink_shared(struct session *session, struct err *err)
 	close(session->staging_dir);
 	session->staging_dir = -1;
 	session->staging = (struct staging)STAGING_NONE;
-	result = stage_copy(session, session->store.dir, name, err);
+	result = stage_from(session, STAGE_COPY, session->store.dir, name, err);
 	if (session->store.storage->discard(&session->store, &linked, err) != 0)
 		result = -1;
 	free(name);

@@ -65,7 +65,7 @@ int session_open(struct session *session, const struct repo *repo, const char *c
 
 /*
  * A new staging tree. STAGE_COPY and STAGE_BRANCH are what readers see now: latest, or the ordinary directory that is
- * still to be migrated (of which a branch is a copy, too: others may write to it).
+ * still to be migrated.
  */
 int session_stage(struct session *session, enum stage_kind kind, struct err *err);
 

@@ -148,12 +148,25 @@ static int stage_latest(struct store *store, enum stage_kind kind, int dir, cons
 	return result;
 }
 
+/* What latest names; 0 where somebody has deleted that: there is nothing to begin with, then. */
+static int latest_present(const struct store *store, uint64_t *number, struct err *err)
+{
+	char name[STORE_NAME_ROOM];
+
+	if (store_latest(store, number, err) != 0)
+		return -1;
+	snapshot_name(*number, name);
+	if (*number != 0 && !store_has(store, name))
+		*number = 0;
+	return 0;
+}
+
 static int stage_into(struct store *store, enum stage_kind kind, int dir, const char *id, struct err *err)
 {
 	uint64_t number = 0;
 	int result;
 
-	if (kind != STAGE_EMPTY && store_latest(store, &number, err) != 0)
+	if (kind != STAGE_EMPTY && latest_present(store, &number, err) != 0)
 		return -1;
 	if (number != 0)
 		result = stage_latest(store, kind, dir, id, number, err);

@@ -12,10 +12,13 @@
 #include "helper/record.h"
 #include "helper/store.h"
 
+struct guard;
+
 /* A tree being made: STORE/.rcu-repo/staging/ID. */
 struct staging {
 	char *id;
-	char *path; /* absolute */
+	char *path;                /* absolute */
+	const struct guard *guard; /* what runs in it is held by this (guard.h); NULL: it need not be */
 };
 #define STAGING_NONE       \
 	{                  \
@@ -24,8 +27,7 @@ struct staging {
 void staging_release(struct staging *staging);
 
 enum stage_kind {
-	STAGE_EMPTY,  /* for a transport that writes everything and links what is unchanged itself (rsync
-			--link-dest) */
+	STAGE_EMPTY,  /* for who writes everything */
 	STAGE_COPY,   /* latest's content for a foreign writer; shares no inode with any snapshot, so no write
 			can reach one */
 	STAGE_BRANCH, /* latest's content, sharing every inode with it that can be shared: for a writer who

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * rsync, into an empty staging tree, with --link-dest for what is unchanged. Nothing that rsync may do to a
- * file in staging reaches a snapshot: with --link-dest it links only a file that is the same in content and
- * all metadata that it was told to look at, and copies it where anything differs (P15). That holds as long as
- * rsync begins with nothing and links only to what we name: options that change this are refused.
+ * rsync, straight into a branch of latest: what is unchanged is there already, and what changes rsync writes to a new
+ * file and renames. Where it changes one in place (--perms, --times, and whatever options say), the guard gives the
+ * file an inode of its own first (P15). In a copy, where there is no guard, nothing can be reached at all. Options that
+ * make it write elsewhere, or end well without having copied the whole, are refused.
+ *
+ * What it changed it says itself: a line for each name (--out-format), to a file in memory.
  */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "helper/alloc.h"
+#include "helper/files.h"
 #include "helper/run.h"
 #include "helper/transport/source.h"
 #include "helper/transport/transport.h"
@@ -255,54 +259,168 @@ static char *source_of(struct arguments *arguments, const char *uri)
 	return slashed;
 }
 
-/* Hard links do not leave a file system: there rsync copies from the base instead of fetching again. */
-static const char *base_option(const char *base, const char *staging)
+/*
+ * Options of the user's that make rsync say more, or less, than the lines that we ask for: then nothing is concluded from
+ * what it says.
+ */
+static bool changes_output(const char *word)
 {
-	struct stat from, to;
+	static const char *const loud[] = { "verbose", "no-verbose", "quiet",      "info",
+					    "debug",   "progress",   "iconv",      "stats",
+					    "outbuf",  "out-format", "log-format", "itemize-changes",
+					    "stderr",  "msgs2stderr" };
 
-	return stat(base, &from) == 0 && stat(staging, &to) == 0 && from.st_dev == to.st_dev ? "link"
-											     : "copy";
+	if (word[0] != '-')
+		return false;
+	if (word[1] != '-')
+		return strpbrk(word, "vqPih8") != NULL;
+	for (size_t i = 0; i < sizeof(loud) / sizeof(loud[0]); i++)
+		if (has_prefix(word + 2, loud[i]))
+			return true;
+	return false;
+}
+
+static bool says_changes(const struct repo *repo)
+{
+	for (char **word = repo->sync_opts; word && *word; word++)
+		if (changes_output(*word))
+			return false;
+	return true;
+}
+
+/* rsync(1), --8-bit-output: a byte that cannot be shown is \#ooo, and so is the backslash of a name with "\#". */
+static size_t unescape(char *text, size_t length)
+{
+	size_t to = 0;
+
+	for (size_t at = 0; at < length; to++) {
+		const char *code = text + at;
+
+		if (length - at >= 5 && code[0] == '\\' && code[1] == '#' && code[2] >= '0' &&
+		    code[2] <= '3' && code[3] >= '0' && code[3] <= '7' && code[4] >= '0' && code[4] <= '7') {
+			text[to] = (char)((code[2] - '0') << 6 | (code[3] - '0') << 3 | (code[4] - '0'));
+			at += 5;
+		} else {
+			text[to] = text[at++];
+		}
+	}
+	return to;
+}
+
+/* "YXcstpoguax NAME" or "*deleting   NAME": rsync(1), --itemize-changes. False: it is none. */
+static bool line_parse(char *line, size_t length, struct changes *changes)
+{
+	static const char deleting[] = "*deleting   ";
+	static const char letters[] = ".+?cstTpogunbax ";
+	size_t name = 12;
+
+	if (length > sizeof(deleting) - 1 && memcmp(line, deleting, sizeof(deleting) - 1) == 0) {
+		name = sizeof(deleting) - 1;
+	} else {
+		if (length <= name || line[0] == '\0' || !strchr("<>ch.", line[0]) || line[1] == '\0' ||
+		    !strchr("fdLDS", line[1]) || line[11] != ' ')
+			return false;
+		for (size_t i = 2; i < 11; i++)
+			if (line[i] == '\0' || !strchr(letters, line[i]))
+				return false;
+	}
+	changes_add(changes, line + name, unescape(line + name, length - name));
+	return true;
+}
+
+/* What is no such line may be anything: then it is not known what changed. */
+static void lines_parse(char *text, size_t size, struct changes *changes)
+{
+	while (size > 0 && !changes->unknown) {
+		char *end = memchr(text, '\n', size);
+
+		if (end == NULL || !line_parse(text, (size_t)(end - text), changes)) {
+			changes_set_unknown(changes);
+			return;
+		}
+		size -= (size_t)(end - text) + 1;
+		text = end + 1;
+	}
+}
+
+static void changes_read(int fd, struct changes *changes)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0) {
+		changes_set_unknown(changes);
+		return;
+	}
+	char *text = alloc_grow(NULL, (size_t)st.st_size, 1);
+	if (file_read(fd, text, (size_t)st.st_size, 0) == st.st_size)
+		lines_parse(text, (size_t)st.st_size, changes);
+	else
+		changes_set_unknown(changes);
+	free(text);
+}
+
+/* All words; `says`: it is to tell what it changes. */
+static void arguments_make(struct arguments *arguments, const struct repo *repo,
+			   const struct staging *staging, bool says)
+{
+	static const char *const always[] = { "rsync", "-aHAX", "--delete", "--modify-window=-1",
+					      "--numeric-ids" };
+
+	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+		add(arguments, alloc_copy(always[i]));
+	for (size_t i = 0; repo->from_portage && repo_portage_excludes[i]; i++)
+		add(arguments, alloc_printf("--exclude=/%s", repo_portage_excludes[i]));
+	for (char **word = repo->sync_opts; word && *word; word++)
+		add(arguments, alloc_copy(*word));
+	/* A server's greeting would be among the lines. */
+	if (says) {
+		add(arguments, alloc_copy("--no-motd"));
+		add(arguments, alloc_copy("--out-format=%i %n"));
+	}
+	char *source = source_of(arguments, repo->sync_uri);
+	add(arguments, alloc_copy("--"));
+	add(arguments, source);
+	add(arguments, alloc_printf("%s/", staging->path));
+}
+
+static void arguments_release(struct arguments *arguments)
+{
+	for (size_t i = 0; i < arguments->count; i++)
+		free(arguments->list[i]);
+	free(arguments->list);
 }
 
 static int rsync_fetch(const struct repo *repo, const struct staging *staging, const char *base,
 		       struct changes *changes, struct err *err)
 {
-	static const char *const always[] = { "rsync", "-aHAX", "--delete", "--modify-window=-1",
-					      "--numeric-ids" };
 	struct arguments arguments = { .list = NULL };
+	/* Without this we learn less, and what rsync does is the same. */
+	int lines = says_changes(repo) ? memfd_create("rsync", MFD_CLOEXEC) : -1;
 	struct user user;
+	int result = user_of_fetch(repo, &user, err);
 
-	if (user_of_fetch(repo, &user, err) != 0) {
-		user_release(&user);
-		return -1;
-	}
-	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
-		add(&arguments, alloc_copy(always[i]));
-	if (base)
-		add(&arguments, alloc_printf("--%s-dest=%s", base_option(base, staging->path), base));
-	for (size_t i = 0; repo->from_portage && repo_portage_excludes[i]; i++)
-		add(&arguments, alloc_printf("--exclude=/%s", repo_portage_excludes[i]));
-	for (char **word = repo->sync_opts; word && *word; word++)
-		add(&arguments, alloc_copy(*word));
-	char *source = source_of(&arguments, repo->sync_uri);
-	add(&arguments, alloc_copy("--"));
-	add(&arguments, source);
-	add(&arguments, alloc_printf("%s/", staging->path));
-
+	(void)base; /* the staging tree is a branch of it */
+	arguments_make(&arguments, repo, staging, lines >= 0);
 	const struct run rsync = { .argv = (const char *const *)arguments.list,
+				   .out = lines >= 0 ? lines : 0,
 				   .user = &user,
+				   .guard = staging->guard,
 				   .subject = "rsync",
 				   .explain = explain,
 				   .timeout = repo->timeout };
-	int result = run(&rsync, err);
-	changes_set_unknown(changes);
-	for (size_t i = 0; i < arguments.count; i++)
-		free(arguments.list[i]);
-	free(arguments.list);
+	if (result == 0)
+		result = run(&rsync, err);
+	if (lines < 0)
+		changes_set_unknown(changes);
+	else if (result == 0)
+		changes_read(lines, changes);
+	if (lines >= 0)
+		close(lines);
+	arguments_release(&arguments);
 	user_release(&user);
 	return result;
 }
 
 const struct transport transport_rsync = {
-	.type = "rsync", .check = rsync_check, .stage = STAGE_EMPTY, .fetch = rsync_fetch
+	.type = "rsync", .check = rsync_check, .stage = STAGE_BRANCH, .program = "rsync", .fetch = rsync_fetch
 };

@@ -19,6 +19,12 @@ struct transport {
 	enum stage_kind stage;
 
 	/*
+	 * The program that writes to the tree and may change files in place, or NULL. In a STAGE_BRANCH it is held by
+	 * staging->guard; where it cannot be the tree is a STAGE_COPY.
+	 */
+	const char *program;
+
+	/*
 	 * Fetches into the staging tree. `base` is the absolute path of the tree that readers see now, or NULL:
 	 * files that are equal to it in content and all metadata may be linked to it, and it is never written
 	 * to. `changes` (empty before) gets what it may have changed in a STAGE_BRANCH or STAGE_COPY; who

@@ -179,9 +179,12 @@ static void test_failed_stage_leaves_nothing(void **state)
 	struct staging staging = STAGING_NONE;
 
 	(void)state;
-	run_ok("ln -s snapshots/7 latest");
+	run_ok(": > snapshots/7; ln -s snapshots/7 latest");
 	bad(storage->stage(&store, STAGE_COPY, &staging, &err), "7");
 	assert_null(staging.id);
+	bad(storage->stage(&store, STAGE_BRANCH, &staging, &err), "7");
+	assert_null(staging.id);
+	run_ok("test $(ls -A " STORE_STAGING " | wc -l) = 0; rm snapshots/7");
 	run_ok("rmdir " STORE_STAGING " && ln -s /tmp " STORE_STAGING);
 	bad(storage->stage(&store, STAGE_EMPTY, &staging, &err), STORE_STAGING);
 }
