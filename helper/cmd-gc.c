@@ -103,6 +103,9 @@ static int gc_locked(const struct options *options, const struct repo *repo, str
 {
 	int result = gc_store(options, repo, store, err);
 
+	/* It is there for speed alone, and gc is asked for room. */
+	if (store->storage->drop_spare(store, err) != 0)
+		result = -1;
 	store_unlock(store);
 	progress_step("deleting what is in trash");
 	const int swept = sweep_now(store, options->budget, err);

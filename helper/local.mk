@@ -60,7 +60,8 @@ helper_libhelper_a_SOURCES = \
 	helper/transport/transport.c helper/transport/transport.h \
 	helper/transport/unpack.c helper/transport/unpack.h \
 	helper/transport/unpack_squashfs.c helper/transport/unpack_tar.c \
-	helper/tree-clone.c helper/tree-copy.c helper/tree-delete.c helper/tree-diff.c helper/tree-measure.c \
+	helper/tree-clone.c helper/tree-copy.c helper/tree-delete.c helper/tree-diff.c helper/tree-forward.c \
+	helper/tree-measure.c \
 	helper/tree-same.c helper/tree-share.c \
 	helper/tree.h \
 	helper/trust.c helper/trust.h \

@@ -4,10 +4,11 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -149,4 +150,15 @@ int occupants_wait(const char *path, enum occupants_of which, struct err *err)
 		return 0;
 	comm_of(pid, comm, sizeof(comm));
 	return err_fail(err, STATUS_FAILED, path, "process %d (%s) is still at work in it", (int)pid, comm);
+}
+
+/* The first PID namespace: include/linux/proc_ns.h, PROC_PID_INIT_INO. */
+#define FIRST_PID_NAMESPACE UINT64_C(0xEFFFFFFC)
+
+bool occupants_none(const char *path)
+{
+	struct stat st;
+
+	return geteuid() == 0 && stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == FIRST_PID_NAMESPACE &&
+	       occupant_find(path, OCCUPANTS_ANY) == 0;
 }

@@ -10,6 +10,8 @@
 #ifndef HELPER_OCCUPANTS_H
 #define HELPER_OCCUPANTS_H
 
+#include <stdbool.h>
+
 #include "helper/err.h"
 
 enum occupants_of {
@@ -22,5 +24,11 @@ enum occupants_of {
  * stays for longer than processes take to end (a second).
  */
 int occupants_wait(const char *path, enum occupants_of which, struct err *err);
+
+/*
+ * True if there is surely nobody in the tree: no process has a descriptor, a working or a root directory in it. False
+ * where that cannot be said: who is not root, or sees the processes of one PID namespace only, does not see all.
+ */
+bool occupants_none(const char *path);
 
 #endif

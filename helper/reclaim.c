@@ -229,7 +229,8 @@ static bool is_latest(const struct store *store, uint64_t number, struct err *er
 }
 
 /* What becomes of it; the lease protocol in full. -1 where the storage failed: it stays, and is good. */
-static int take(struct store *store, uint64_t number, bool force, enum reclaim_why *why, struct err *err)
+static int take(struct store *store, uint64_t number, bool force, bool recycle, enum reclaim_why *why,
+		struct err *err)
 {
 	int fd = force ? -1 : seize(store, number, why);
 
@@ -245,7 +246,10 @@ static int take(struct store *store, uint64_t number, bool force, enum reclaim_w
 		*why = RECLAIM_LATEST;
 		return err->status == STATUS_DONE ? 0 : -1;
 	}
-	if (store->storage->reclaim(store, number, err) != 0) {
+	int gone = recycle && !force ? store->storage->recycle(store, number, err) : 1;
+	if (gone == 1)
+		gone = store->storage->reclaim(store, number, err);
+	if (gone != 0) {
 		give_back(store, number, fd);
 		*why = RECLAIM_UNKNOWN;
 		return -1;
@@ -368,7 +372,8 @@ static void difference_take(struct store *store, struct candidates *all, const s
 			continue;
 		if (rules->dry_run)
 			ask(store, this, is_forced(this, rules));
-		else if (take(store, this->number, is_forced(this, rules), &this->why, &failed) != 0)
+		else if (take(store, this->number, is_forced(this, rules), rules->recycle, &this->why,
+			      &failed) != 0)
 			*err = err->status == STATUS_DONE ? failed : *err;
 	}
 	sigio_restore(&old);

@@ -28,6 +28,7 @@ struct reclaim_rules {
 	uint64_t force; /* this number goes though it is pinned, a spare or young; never the latest or a kept
 			   one. 0: none */
 	bool dry_run;
+	bool recycle; /* the first that goes is kept as the spare for the next staging, if it can be */
 };
 
 /*

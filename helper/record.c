@@ -541,18 +541,37 @@ static void chain_mark(const struct store *store, uint64_t number, uint64_t olde
 	}
 }
 
+/* The number of the spare, which may be older than all snapshots; `oldest` where there is none. */
+static uint64_t oldest_of_spares(const struct store *store, uint64_t oldest)
+{
+	DIR *list = directory_open(store->dir, STORE_SPARE);
+	const struct dirent *entry;
+	uint64_t number;
+
+	while (list != NULL && (entry = directory_next(list)) != NULL)
+		if (snapshot_number_parse(entry->d_name, strcspn(entry->d_name, "@"), &number) &&
+		    number < oldest)
+			oldest = number;
+	if (list != NULL)
+		closedir(list);
+	return oldest;
+}
+
 int record_sweep(const struct store *store, struct err *err)
 {
 	struct numbers records = { NULL, 0 }, snapshots = { NULL, 0 }, needed = { NULL, 0 };
 	char name[RECORD_NAME_ROOM];
+	uint64_t oldest = 0;
 	int result = -1;
 
 	if (store_names(store, STORE_RECORD, "", &records, err) == 0 &&
 	    store_numbers(store, &snapshots, NULL, NULL, err) == 0)
 		result = 0;
+	if (result == 0 && snapshots.count != 0)
+		oldest = oldest_of_spares(store, snapshots.list[0]);
 	/* The newest first, so that a mark of an older chain ends where it joins one. */
 	for (size_t i = snapshots.count; result == 0 && i-- > 0;)
-		chain_mark(store, snapshots.list[i], snapshots.list[0], &needed);
+		chain_mark(store, snapshots.list[i], oldest, &needed);
 	for (size_t i = 0; result == 0 && i < records.count; i++) {
 		if (is_needed(&needed, records.list[i]))
 			continue;

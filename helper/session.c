@@ -396,7 +396,15 @@ static int publish_or_drop(struct session *session, struct record *record, uint6
 	*changed = session->latest == 0 || !record_empty(record);
 	if (migrate_prepare(&session->store, session->repo, session->location, err) != 0)
 		return -1;
-	return *changed ? publish_staged(session, record, number, err) : session_drop(session, err);
+	if (*changed)
+		return publish_staged(session, record, number, err);
+	/* A branch that was not needed is as latest, and shares all with it: the next sync begins with it. */
+	if (!session->linked || session->latest == 0 || record->count != 0)
+		return session_drop(session, err);
+	int result = session->store.storage->put_back(&session->store, &session->staging, session->latest,
+						      err);
+	staging_let_go(session);
+	return result;
 }
 
 /* The tree is gone from staging. If the file cannot be removed it is void all the same: reservation_read() sees that. */
@@ -471,7 +479,8 @@ static void note_pinned(void *context, uint64_t number, enum reclaim_why why)
 void session_reclaim(struct session *session)
 {
 	const struct reclaim_rules rules = { .spares = session->repo->spares,
-					     .ttl_days = session->repo->ttl_days };
+					     .ttl_days = session->repo->ttl_days,
+					     .recycle = true };
 	struct numbers numbers, pinned = { .list = NULL };
 	struct err err = ERR_NONE;
 

@@ -108,7 +108,7 @@ static int layout_make(const struct store *store, dev_t device, struct err *err)
 	} dirs[] = {
 		{ STORE_SNAPSHOTS, 0755 }, { STORE_OURS, 0755 },    { STORE_PINS, 0755 },
 		{ STORE_META, 0755 },      { STORE_STAGING, 0755 }, { STORE_TRASH, 0700 },
-		{ STORE_RECORD, 0755 },
+		{ STORE_RECORD, 0755 },    { STORE_SPARE, 0700 },
 	};
 
 	if (faccessat(store->dir, ".", W_OK, AT_EACCESS) != 0 && errno == EACCES)

@@ -16,6 +16,7 @@
  *     record/N         what N changed, and all that is in it (helper/record.h)
  *     meta/N           when N was published and retired, kept or not (helper/meta.h)
  *     staging/ID/      a tree being made; ID is never used twice
+ *     spare/N@BOOT/    a tree as snapshot N, for the next staging (helper/snapshot/storage.h)
  *     trash/ID/        trees on their way out
  *     id, set, sets/N  what is published together with other stores (helper/set.h)
  */
@@ -38,6 +39,7 @@
 #define STORE_META STORE_OURS "/meta"
 #define STORE_RECORD STORE_OURS "/record"
 #define STORE_STAGING STORE_OURS "/staging"
+#define STORE_SPARE STORE_OURS "/spare"
 #define STORE_TRASH STORE_OURS "/trash"
 
 struct storage;

@@ -64,6 +64,14 @@ int tree_diff(int a_dir, const char *a, int b_dir, const char *b, const struct c
 	      tree_found found, void *context, struct err *err);
 
 /*
+ * Makes `mine` what `theirs` is: what differs by tree_diff() is deleted, linked and made, and directories get their
+ * metadata; then it is compared again. With `within` (sorted, known) the cost is that of the set. A file that cannot be
+ * linked (EMLINK) is a failure, and on failure `mine` is neither.
+ */
+int tree_forward(int mine_dir, const char *mine, int theirs_dir, const char *theirs,
+		 const struct changes *within, struct err *err);
+
+/*
  * 1 if both trees are the same in everything that tree_copy() copies but access times (same inode: equal
  * without a look at its bytes; a hole equals zeros), 0 if not.
  */

@@ -18,6 +18,10 @@
 
 #include "helper/alloc.h"
 #include "helper/climb.h"
+#include "helper/files.h"
+#include "helper/identity.h"
+#include "helper/meta.h"
+#include "helper/occupants.h"
 #include "helper/snapshot/seal.h"
 #include "helper/tree.h"
 
@@ -148,6 +152,177 @@ static int stage_latest(struct store *store, enum stage_kind kind, int dir, cons
 	return result;
 }
 
+/* ---- the spare ----
+ *
+ * spare/N@BOOT is a whole tree that is as snapshot N and shares its files, put there under the boot BOOT, by one rename.
+ * Nothing is ever changed in it under that name. So whatever kills us leaves it good, or it is in staging/, where it is
+ * swept away. Under another boot it is good, too, unless the machine lost power: then all of it is compared.
+ *
+ * It was a snapshot that no reader had pinned, or a staged tree. Who is still in it without a pin (the ttl is over for
+ * him) would see the new version come: he is looked for behind the rename, since nobody but root can enter a directory
+ * of mode 0700 by its name, and then the tree goes to trash, as without all this.
+ */
+
+#define SPARE_BOOT '@'
+
+static char *spare_name(uint64_t number)
+{
+	struct err ignored = ERR_NONE;
+	struct identity nobody = { .boot = "" };
+
+	identity_of(0, &nobody, &ignored);
+	return alloc_printf("%" PRIu64 "%c%s", number, SPARE_BOOT, nobody.boot);
+}
+
+/* The first name in spare/; NULL: there is none. The caller frees it. */
+static char *spare_find(const struct store *store)
+{
+	DIR *list = directory_open(store->dir, STORE_SPARE);
+	const struct dirent *entry = list != NULL ? directory_next(list) : NULL;
+	char *name = entry != NULL ? alloc_copy(entry->d_name) : NULL;
+
+	if (list != NULL)
+		closedir(list);
+	return name;
+}
+
+/* Is there a snapshot that we did not publish? Then Portage works here, and what we take it may be deleting. */
+static bool is_shared_store(const struct store *store)
+{
+	struct err ignored = ERR_NONE;
+	struct numbers numbers;
+	struct meta meta;
+	bool shared = false;
+
+	if (store_numbers(store, &numbers, NULL, NULL, &ignored) != 0)
+		return true;
+	for (size_t i = 0; i < numbers.count; i++)
+		shared = shared || meta_read(store, numbers.list[i], &meta, &ignored) != 0 ||
+			 meta.published == 0;
+	numbers_release(&numbers);
+	return shared;
+}
+
+/* dir/name becomes the spare. 1: there is one. */
+static int spare_put(const struct store *store, const char *dir, const char *name, uint64_t number,
+		     struct err *err)
+{
+	char *there = spare_find(store);
+
+	free(there);
+	if (there != NULL)
+		return 1;
+	int from = open_below(store, dir, err);
+	int spares = from >= 0 ? open_below(store, STORE_SPARE, err) : -1;
+	int result = -1;
+	if (spares >= 0) {
+		char *spare = spare_name(number);
+
+		result = move(from, name, spares, spare);
+		if (result != 0)
+			result = err_errno(err, STATUS_FAILED, store->path, "cannot keep %s/%s as the spare",
+					   dir, name);
+		free(spare);
+		close(spares);
+	}
+	if (from >= 0)
+		close(from);
+	return result;
+}
+
+static int hardlink_recycle(struct store *store, uint64_t number, struct err *err)
+{
+	char name[SNAPSHOT_NUMBER_ROOM];
+
+	if (is_shared_store(store))
+		return 1;
+	snapshot_number_format(number, name);
+	return spare_put(store, STORE_SNAPSHOTS, name, number, err);
+}
+
+static int hardlink_put_back(struct store *store, const struct staging *staging, uint64_t number,
+			     struct err *err)
+{
+	int result = spare_put(store, STORE_STAGING, staging->id, number, err);
+
+	return result == 1 ? to_trash(store, STORE_STAGING, staging->id, err) < 0 ? -1 : 0 : result;
+}
+
+static int hardlink_drop_spare(struct store *store, struct err *err)
+{
+	int result = 0;
+	char *name;
+
+	while (result == 0 && (name = spare_find(store)) != NULL) {
+		result = to_trash(store, STORE_SPARE, name, err);
+		free(name);
+	}
+	return result < 0 ? -1 : 0;
+}
+
+/* What it may differ in from snapshot `number`. */
+static void spare_changes(const struct store *store, const char *name, uint64_t number,
+			  struct changes *changes)
+{
+	const size_t length = strcspn(name, "@");
+	uint64_t from;
+
+	if (!snapshot_number_parse(name, length, &from)) {
+		changes_set_unknown(changes);
+		return;
+	}
+	char *fresh = spare_name(from);
+	if (strcmp(fresh, name) == 0)
+		record_changes(store, from, number, changes);
+	else
+		changes_set_unknown(changes);
+	free(fresh);
+	changes_sort(changes);
+}
+
+/* staging/ID, which was the spare, becomes as snapshots/N. */
+static int spare_forward(const struct store *store, int dir, const char *id, uint64_t number,
+			 const struct changes *changes, struct err *err)
+{
+	char name[SNAPSHOT_NUMBER_ROOM];
+	int snapshots = open_below(store, STORE_SNAPSHOTS, err);
+
+	if (snapshots < 0)
+		return -1;
+	snapshot_number_format(number, name);
+	int result = tree_forward(dir, id, snapshots, name, changes->unknown ? NULL : changes, err);
+	close(snapshots);
+	return result;
+}
+
+/* The spare becomes staging/ID, as snapshot `number`: 0. 1: it does not, and is gone. */
+static int spare_take(struct store *store, int dir, const char *id, uint64_t number)
+{
+	struct changes changes = CHANGES_NONE;
+	struct err ignored = ERR_NONE;
+	char *name = spare_find(store);
+
+	if (name == NULL)
+		return 1;
+	char *old = alloc_printf(STORE_SPARE "/%s", name), *path = alloc_printf("%s/%s", store->path, old);
+	int result = !is_shared_store(store) && occupants_none(path) ? 0 : -1;
+	if (result == 0) {
+		spare_changes(store, name, number, &changes);
+		result = renameat2(store->dir, old, dir, id, RENAME_NOREPLACE);
+	}
+	if (result != 0)
+		to_trash(store, STORE_SPARE, name, &ignored);
+	else if (spare_forward(store, dir, id, number, &changes, &ignored) != 0)
+		result = to_trash(store, STORE_STAGING, id, &ignored) < 0 ? -1 : 1;
+	changes_release(&changes);
+	free(path);
+	free(old);
+	free(name);
+	return result == 0 ? 0 : 1;
+}
+
+/* ---- staging ---- */
+
 /* What latest names; 0 where somebody has deleted that: there is nothing to begin with, then. */
 static int latest_present(const struct store *store, uint64_t *number, struct err *err)
 {
@@ -168,6 +343,8 @@ static int stage_into(struct store *store, enum stage_kind kind, int dir, const 
 
 	if (kind != STAGE_EMPTY && latest_present(store, &number, err) != 0)
 		return -1;
+	if (kind == STAGE_BRANCH && number != 0 && spare_take(store, dir, id, number) == 0)
+		return 0;
 	if (number != 0)
 		result = stage_latest(store, kind, dir, id, number, err);
 	else if ((result = stage_empty(dir, id)) != 0)
@@ -363,6 +540,9 @@ const struct storage storage_hardlink = {
 	.publish = hardlink_publish,
 	.discard = hardlink_discard,
 	.reclaim = hardlink_reclaim,
+	.recycle = hardlink_recycle,
+	.put_back = hardlink_put_back,
+	.drop_spare = hardlink_drop_spare,
 	.empty_trash = hardlink_empty_trash,
 	.measure = hardlink_measure,
 };

@@ -43,7 +43,11 @@ struct measure {
 struct storage {
 	const char *name;
 
-	/* Makes a new staging tree under a name that was never used. A failure leaves none. */
+	/*
+	 * Makes a new staging tree under a name that was never used. A failure leaves none. A STAGE_BRANCH is the
+	 * spare, where there is one that nobody is in, brought forward by what changed since (record.h), or all of
+	 * which was compared with latest where that is not known; else a clone.
+	 */
 	int (*stage)(struct store *store, enum stage_kind kind, struct staging *staging, struct err *err);
 
 	/* Takes up again what another process staged (commit, abort). What is no name of a staging tree, or of
@@ -77,6 +81,19 @@ struct storage {
 
 	/* snapshots/N goes to trash in one step: no half snapshot is ever seen under its number. */
 	int (*reclaim)(struct store *store, uint64_t number, struct err *err);
+
+	/*
+	 * The same, but the tree is kept as the spare, from which the next STAGE_BRANCH is made: in one step it is
+	 * spare/N@BOOT, where nobody can enter it any more. 1: it cannot be, and is where it was (there is a spare;
+	 * or snapshots that we did not publish, so that somebody else, Portage, may be deleting some).
+	 */
+	int (*recycle)(struct store *store, uint64_t number, struct err *err);
+
+	/* The staged tree, which is as snapshot `number`, becomes the spare; else as discard. */
+	int (*put_back)(struct store *store, const struct staging *staging, uint64_t number, struct err *err);
+
+	/* The spare goes to trash. None is fine. */
+	int (*drop_spare)(struct store *store, struct err *err);
 
 	/* Deletes what is in trash; needs no lock; what cannot be deleted now is left for the next time and
 	 * is an error. Ends at `until` (CLOCK_MONOTONIC; NULL: never): 1 then. */

@@ -57,7 +57,7 @@ sound() {
 # Of nothing that was killed is anything left. A temporary file of a small one (NAME.new) stays until that is written
 # again, so there is one at most.
 no_junk() {
-	local name ours='lock|(location|high-water|reservation|migration|latest|pin)\.new|location|high-water|pins|meta|record|staging|trash'
+	local name ours='lock|(location|high-water|reservation|migration|latest|pin)\.new|location|high-water|pins|meta|record|spare|staging|trash'
 	repo gc --set sync-rcu-ttl-days=0 >"$T/gc.out" || return
 	find "$STORE"/.rcu-repo/staging "$STORE"/.rcu-repo/trash -mindepth 1 -maxdepth 1 >"$T/junk.out"
 	find "$STORE" -mindepth 1 -maxdepth 1 ! -name latest ! -name snapshots ! -name .rcu-repo >>"$T/junk.out"

@@ -145,6 +145,37 @@ static void test_differences(void **state)
 					   "1/turned/within", "2/d/f", "2/kind", "2/turned", "3", NULL });
 }
 
+/* b was a once; whatever became of both, it is again, and shares what it shared. */
+static void test_forward(void **state)
+{
+	struct changes within = CHANGES_NONE;
+
+	(void)state;
+	run_ok("mkdir -p a/d/e a/gone/in a/kind a/same; echo x > a/d/f; echo y > a/d/g; echo z > a/gone/in/f;"
+	       "echo k > a/turned; : > a/same/s");
+	good(tree_clone(AT_FDCWD, "a", AT_FDCWD, "b", &err));
+	run_ok("echo n > n; mv n a/d/f; rm -r a/gone; mkdir -p a/fresh/in; echo f > a/fresh/in/f; rmdir "
+	       "a/kind;"
+	       ": > a/kind; rm a/turned; mkdir a/turned; echo w > a/turned/within; chmod 711 a/d/e; ln -s d "
+	       "a/l;"
+	       "touch -d @1000000000.5 a/d a/fresh/in a");
+	good(tree_forward(AT_FDCWD, "b", AT_FDCWD, "a", NULL, &err));
+	expect_nothing();
+	assert_true(same_tree("a", "b"));
+	/* Only what is named is looked at; what is not right there is seen. */
+	run_ok("echo o > n; mv n a/d/f; echo p > n; mv n a/same/s");
+	changes_add(&within, "d/f", 3);
+	changes_sort(&within);
+	good(tree_forward(AT_FDCWD, "b", AT_FDCWD, "a", &within, &err));
+	expect_diff((const char *const[]){ "2/same/s", "3/same", NULL });
+	changes_release(&within);
+	/* P17: the change time of what stays is as it was. */
+	run_ok("stat -c %z b/d/g > before; echo q > n; mv n a/d/f");
+	good(tree_forward(AT_FDCWD, "b", AT_FDCWD, "a", NULL, &err));
+	expect_nothing();
+	run_ok("stat -c %z b/d/g | cmp - before");
+}
+
 static int stop_there(void *context, const char *path, enum tree_difference difference, struct err *err)
 {
 	(void)context;
@@ -207,10 +238,11 @@ static void test_deep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		branch_test(test_kinds),  branch_test(test_directory_metadata),
-		branch_test(test_many),   branch_test(test_differences),
-		branch_test(test_stop),   branch_test(test_failures),
-		branch_test(test_copies), branch_test(test_deep),
+		branch_test(test_kinds),    branch_test(test_directory_metadata),
+		branch_test(test_many),     branch_test(test_differences),
+		branch_test(test_forward),  branch_test(test_stop),
+		branch_test(test_failures), branch_test(test_copies),
+		branch_test(test_deep),
 	};
 
 	umask(022);

@@ -15,7 +15,9 @@
 
 #include "helper/alloc.h"
 #include "helper/publish.h"
+#include "helper/reclaim.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/skip.h"
 
 #define good(call)                                           \
 	do {                                                 \
@@ -317,15 +319,139 @@ static void test_sweep(void **state)
 	assert_int_equal(system("test \"$(ls store/.rcu-repo/record | xargs)\" = '1 2'"), 0);
 }
 
+/* The content of the spare directory, in one line. */
+static void expect_spares(const char *want)
+{
+	char *command = alloc_printf("test \"$(ls store/.rcu-repo/spare | sed 's/@.*//' | xargs)\" = '%s'",
+				     want);
+
+	assert_int_equal(system(command), 0);
+	free(command);
+}
+
+static void publish_some(int count)
+{
+	for (int i = 0; i < count; i++) {
+		stage_and_run("date +%N > n && mv n z");
+		publish_staged(NULL);
+	}
+}
+
+static ino_t inode_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(lstat(path, &st), 0);
+	return st.st_ino;
+}
+
+static void need_all_processes(void)
+{
+	scratch_need_root();
+	if (system("test \"$(readlink /proc/self/ns/pid)\" = 'pid:[4026531836]'") != 0)
+		skip_test("in a PID namespace it cannot be said that nobody is in a tree");
+}
+
+static void reclaim_one(void)
+{
+	const struct reclaim_rules rules = { .spares = 0, .recycle = true };
+
+	good(reclaim(&store, &rules, NULL, NULL, &err));
+}
+
+/* What would be deleted is the next staging tree, brought forward. */
+static void test_recycle(void **state)
+{
+	(void)state;
+	need_all_processes();
+	stage_and_run(FIRST " && seq 50 | xargs touch");
+	publish_staged(NULL);
+	const ino_t first = inode_of("store/snapshots/1");
+	publish_some(2);
+	reclaim_one();
+	expect_spares("1");
+	assert_int_equal(system("test \"$(ls store/snapshots)\" = 3"), 0);
+	stage_and_run("true");
+	assert_int_equal(inode_of(staging.path), first);
+	expect_spares("");
+	assert_int_equal(store.storage->same(&store, &staging, 3, &(struct err)ERR_NONE), 1);
+	/* It was not needed: it is the next one's. */
+	good(store.storage->put_back(&store, &staging, 3, &err));
+	expect_spares("3");
+	publish_some(1);
+	assert_int_equal(inode_of("store/snapshots/4"), first);
+	/* With no record that says what changed all is compared, and so it is under another boot. */
+	reclaim_one();
+	expect_spares("3");
+	assert_int_equal(system("rm store/.rcu-repo/record/* && cd store/.rcu-repo/spare && mv * 3@x"), 0);
+	const ino_t third = inode_of("store/.rcu-repo/spare/3@x");
+	stage_and_run("true");
+	assert_int_equal(inode_of(staging.path), third);
+	assert_int_equal(store.storage->same(&store, &staging, 4, &(struct err)ERR_NONE), 1);
+	/* gc takes it. */
+	good(store.storage->put_back(&store, &staging, 4, &err));
+	expect_spares("4");
+	good(store.storage->drop_spare(&store, &err));
+	expect_spares("");
+}
+
+/* Who is in the tree without a pin sees it as it was, or go; never become another one. */
+static void test_occupied_is_not_recycled(void **state)
+{
+	(void)state;
+	need_all_processes();
+	stage_and_run(FIRST);
+	publish_staged(NULL);
+	publish_some(1);
+	const ino_t first = inode_of("store/snapshots/1");
+	const pid_t pid = fork();
+	if (pid == 0) {
+		if (chdir("store/snapshots/1/d") != 0)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(
+		system("until readlink /proc/[0-9]*/cwd | grep -q snapshots/1/d$; do sleep 0.01; done"), 0);
+	reclaim_one();
+	expect_spares("1");
+	stage_and_run("true");
+	assert_true(inode_of(staging.path) != first);
+	expect_spares("");
+	assert_int_equal(store.storage->same(&store, &staging, 2, &(struct err)ERR_NONE), 1);
+	scratch_end(pid);
+}
+
+/* Portage publishes here, and may be deleting what we would take. */
+static void test_not_beside_portage(void **state)
+{
+	(void)state;
+	need_all_processes();
+	stage_and_run(FIRST);
+	publish_staged(NULL);
+	assert_int_equal(system("cd store && cp -al snapshots/1 snapshots/2 && ln -sfn snapshots/2 latest"),
+			 0);
+	reclaim_one();
+	expect_spares("");
+	assert_int_equal(system("test \"$(ls store/snapshots)\" = 2"), 0);
+}
+
 #define record_test(function) cmocka_unit_test_setup_teardown(function, enter, leave)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		record_test(test_first_is_whole), record_test(test_changes),
-		record_test(test_hint),           record_test(test_equal_files_are_shared),
-		record_test(test_links),          record_test(test_chain),
-		record_test(test_doubt),          record_test(test_sweep),
+		record_test(test_first_is_whole),
+		record_test(test_changes),
+		record_test(test_hint),
+		record_test(test_equal_files_are_shared),
+		record_test(test_links),
+		record_test(test_chain),
+		record_test(test_doubt),
+		record_test(test_sweep),
+		record_test(test_recycle),
+		record_test(test_occupied_is_not_recycled),
+		record_test(test_not_beside_portage),
 	};
 
 	umask(022);
