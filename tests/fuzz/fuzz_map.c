@@ -296,6 +296,15 @@ static void answer_made(const struct case_step *s, struct answer *a)
 		world_broken("cannot remove %s", s->path);
 }
 
+/* It was moved out of a bind mount, and has no path any more: procfs says that it is the root. */
+static bool is_astray(int fd)
+{
+	char link[64], text[2];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return readlink(link, text, sizeof(text)) == 1;
+}
+
 static bool stands_at(int dir, const char *name, const struct stat *st)
 {
 	struct stat found;
@@ -346,6 +355,18 @@ static void answer_created(int fd, struct answer *a)
 	close(parent);
 }
 
+/* Of what a walk may begin at. */
+static bool begins_astray(void)
+{
+	int fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool astray = is_astray(fd);
+
+	close(fd);
+	for (int i = 0; i < CASE_FDS; i++)
+		astray = astray || is_astray(CASE_FD_FIRST + i);
+	return astray;
+}
+
 /* A file through whatever links there are, also one that leads to a name that is free. */
 static void ask_create(const struct case_step *s, bool wrapped, struct answer *a)
 {
@@ -353,7 +374,7 @@ static void ask_create(const struct case_step *s, bool wrapped, struct answer *a
 	struct stat st;
 	bool there;
 
-	if (in_chroot || (!wrapped && !in_world(s))) {
+	if (in_chroot || (!wrapped && (!in_world(s) || begins_astray()))) {
 		a->error = -1;
 		return;
 	}
