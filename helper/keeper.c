@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -84,9 +86,24 @@ __attribute__((noreturn)) static void keep(int events, int told, const struct pi
 	_exit(0);
 }
 
-/* A grandchild: the command shall have no child that it does not know. */
+/* Would a grandchild become our child? Of a process that is the first of its pid namespace, or asked for it (prctl(2)). */
+static bool is_reaper(void)
+{
+	int asked = 0;
+
+	return getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &asked, 0, 0, 0) == 0 && asked);
+}
+
+/* A grandchild: the command shall have no child that it does not know. Of a reaper it is one that wait(2) leaves out, having no signal. */
 static bool keeper_fork(struct keeper *keeper, int told, const struct pin *pins, size_t count)
 {
+	if (is_reaper()) {
+		long pid = syscall(SYS_clone, 0L, 0L, 0L, 0L, 0L);
+
+		if (pid == 0)
+			keep(keeper->events, told, pins, count);
+		return pid > 0;
+	}
 	pid_t child = fork();
 
 	if (child == 0) {

@@ -425,6 +425,28 @@ behind() {
 	done
 }
 
+@test "as the first process of a container, or as a reaper, the command has no child but its own" {
+	local reap='import os, sys
+pid = os.fork()
+if pid == 0: os._exit(3)
+waited = []
+try:
+    while True: waited.append(os.wait())
+except ChildProcessError:
+    print(waited == [(pid, 768)], open(sys.argv[1] + "/version").read().strip())'
+	publish A
+	skip_unless_command timeout
+	run -0 timeout -s KILL 60 unshare --pid --fork --kill-child --mount-proc "$RCU_EXEC" --via=namespace -l "$LOCATION" \
+		/usr/bin/python3 -c "$reap" "$LOCATION"
+	echo "$output"
+	[ "$output" = "True A" ]
+	run -0 timeout -s KILL 60 /usr/bin/python3 -c 'import ctypes, os, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+os.execv(sys.argv[1], sys.argv[1:])' "$RCU_EXEC" --via=namespace -l "$LOCATION" /usr/bin/python3 -c "$reap" "$LOCATION"
+	echo "$output"
+	[ "$output" = "True A" ]
+}
+
 @test "-w: a view of its own, gone with the command; the snapshot and others see nothing" {
 	skip_unless_overlay
 	sync_version A

@@ -228,6 +228,32 @@ entry() {
 	! /usr/bin/python3 "$T/opened.py" "$STORE" "$ROOM/outside" 2>/dev/null </dev/null
 }
 
+@test "openat2 below a directory, and without links" {
+	cat >"$T/openat2.py" <<-'END'
+		import ctypes, errno, os, struct, sys
+		libc = ctypes.CDLL(None, use_errno=True)
+		store, place, location = sys.argv[1:4]
+		NO_SYMLINKS, BENEATH = 4, 8
+		def opened(dir, path, resolve, flags=0):
+		    how = struct.pack("QQQ", flags, 0, resolve)
+		    fd = libc.syscall(437, dir, path.encode(), how, ctypes.c_size_t(24))
+		    if fd < 0:
+		        return errno.errorcode[ctypes.get_errno()]
+		    with open(fd) as file:
+		        return file.read().strip()
+		at_store, at_place, at_snapshots = (os.open(d, os.O_PATH) for d in (store, place, store + "/snapshots"))
+		if opened(-100, "/etc/passwd", 0) == "ENOSYS": sys.exit(0)
+		said = [opened(at_store, "latest/file", BENEATH), opened(at_store, "snapshots/../latest/dir/inner", BENEATH),
+		    opened(at_place, "location/file", BENEATH), opened(-100, location + "/file", BENEATH),
+		    opened(at_snapshots, "../latest/file", BENEATH), opened(at_store, "latest/only-in-10", BENEATH),
+		    opened(at_store, "latest/file", NO_SYMLINKS), opened(-100, location + "/file", 0),
+		    opened(at_store, "latest/file", BENEATH, os.O_RDWR)]
+		want = ["file of 1", "inner of 1", "EXDEV", "EXDEV", "EXDEV", "ENOENT", "ELOOP", "file of 1", "EROFS"]
+		assert said == want, said
+	END
+	pinned /usr/bin/python3 "$T/openat2.py" "$STORE" "$PLACE" "$LOCATION"
+}
+
 @test "LOCATION itself, not followed, is the link that it is" {
 	"$PROBE" "$LOCATION" readlink lstat __lxstat readlinkat llistxattr >"$T/want"
 	pinned "$PROBE" "$LOCATION" readlink lstat __lxstat readlinkat llistxattr >"$T/got"
