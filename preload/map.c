@@ -797,6 +797,9 @@ static size_t known_to_come(const struct walk *w, enum map_leaf leaf, uint64_t s
 	const char *text = w->room + w->rest;
 	size_t length = w->size - 1 - w->rest;
 
+	/* A long one is walked, and loses its dots: else what has been walked grows too long for the kernel to look at. */
+	if (length > PATH_MAX / 2)
+		return 0;
 	while (leaf == LEAF_NAME && length > 1 && text[length - 1] == '/')
 		length--;
 	if (leaf != LEAF_FOLLOW)

@@ -21,6 +21,23 @@ teardown() { lib_done; }
 	echo "# $output" >&3
 }
 
+# Where a filter is in force, whatever it allows, openat2(2) is not asked (preload/literal.h).
+@test "nor behind a filter of system calls" {
+	run /usr/bin/python3 - "$REPLAY" "$CORPUS" <<-'END'
+		import ctypes, os, struct, sys
+		libc = ctypes.CDLL(None)
+		rules = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0x7fff0000)) # all is allowed
+		program = struct.pack("HxxxxxxQ", 1, ctypes.addressof(rules))
+		libc.prctl(38, 1, 0, 0, 0)
+		if libc.prctl(22, 2, program, 0, 0) != 0: sys.exit(77)
+		os.execv(sys.argv[1], sys.argv[1:])
+	END
+	[ "$status" != 77 ] || skip "no filter is to be had here"
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ $output =~ ": no difference"$ ]]
+}
+
 @test "a shim that maps nothing is found out" {
 	RCU_FUZZ_BLIND=1 run "$REPLAY" "$CORPUS"
 	[ "$status" != 0 ]
