@@ -20,7 +20,8 @@
  * P8 of tests/model/rcu.pml.)
  *
  *  1 The staged tree is on disk (settle). Leaves a staging tree that nobody reserved: store_lock() throws it
- *    away; or one that `begin` reserved: commit can be done again (reservation.h). Nothing that is named later can be empty after a power loss (P20).
+ *    away; or one that `begin` reserved: commit can be done again (reservation.h). Nothing that is named later
+ *    can be empty after a power loss (P20).
  *  2 The number is in high-water, on disk. Leaves a number that nobody uses: it is skipped. The number goes
  *    before the name, so that no number is ever given to two trees, not even when the first of them is
  *    reclaimed at once.
