@@ -382,7 +382,7 @@ padded() {
 }
 
 # what creates, changes or removes is tested by its refusals
-WRITING='^(creat|creat64|mk.*|__xmk.*|unlink.*|rmdir|remove|rename.*|link|linkat|symlink.*|.*chmod.*|.*chown.*|truncate.*|.*utime.*|.*setxattr|.*removexattr|updwtmp.*|utmpx?name|acct|ioctl|bind)$'
+WRITING='^(creat|creat64|mk.*|__xmk.*|unlink.*|rmdir|remove|rename.*|link|linkat|symlink.*|.*chmod.*|.*chown.*|truncate.*|.*utime.*|.*setxattr|.*removexattr|updwtmp.*|utmpx?name|pututx?line|acct|ioctl|bind)$'
 # what needs a mount namespace of its own: places.bats
 PLACES='^(mount|umount|umount2|pivot_root|move_mount|fspick|fsconfig|mount_setattr|setns)$'
 
