@@ -14,13 +14,15 @@ crash_init() {
 	crash_version "$B" B
 }
 
-# make_version, with more files, which in A have other names than in B, so that a mixed tree is seen by those, too; and
+# make_version, with more files, some of which in A have other names than in B, so that a mixed tree is seen by those, too; and
 # with a big one: crash_version DIR NAME [BYTES]
 crash_version() {
 	local i
 	make_version "$1" "$2"
 	mkdir "$1/many"
-	for i in {1..60}; do echo "$i of version $2" >"$1/many/$2$i"; done
+	# Not most of them: that would be more than sync-rcu-max-delete.
+	for i in {1..25}; do echo "$i of version $2" >"$1/many/$2$i"; done
+	for i in {26..60}; do echo "$i of version $2" >"$1/many/$i"; done
 	ln "$1/many/${2}1" "$1/many/linked"
 	head -c "${3-0}" /dev/urandom >"$1/many/big"
 	(cd "$1" && find . -type f ! -name SUMS -print0 | sort -z | xargs -0 sha256sum >../.sums && mv ../.sums SUMS)
