@@ -185,7 +185,7 @@ made() {
 	made '[add("top/%d" % i) for i in range(200)]'
 	refused 1 'more than 100 entries \(sync-rcu-max-files\)' sync_archive --set sync-rcu-max-files=100
 	[ "$(version_of "$LOCATION")" = A ]
-	sync_archive
+	sync_archive --set sync-rcu-max-delete=100%
 }
 
 @test "set-id bits and rights of others to write are taken off; a tree 500 levels deep is fine" {
@@ -224,7 +224,7 @@ made() {
 	head -c 1000000 "$T/x.sqfs" >"$T/cut.sqfs"
 	refused 1 . repo sync --type webrsync --uri "$T/cut.sqfs"
 	[ "$(version_of "$LOCATION")" = A ]
-	repo sync --type webrsync --uri "$T/x.sqfs"
+	repo sync --type webrsync --uri "$T/x.sqfs" --set sync-rcu-max-delete=100%
 	[ "$(stat -c %u%a "$LOCATION/file")" = 0755 ]
 }
 
