@@ -9,7 +9,7 @@
 #include "helper/err.h"
 
 /* The one place outside the mains that ends the program: alloc.h says why. */
-void alloc_failed(void)
+static _Noreturn void alloc_failed(void)
 {
 	fprintf(stderr, "%s: memory: none left\n", err_program);
 	exit(STATUS_FAILED);

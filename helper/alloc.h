@@ -15,7 +15,4 @@ char *alloc_copy(const char *text) __attribute__((returns_nonnull, warn_unused_r
 char *alloc_printf(const char *format, ...)
 	__attribute__((format(printf, 1, 2), returns_nonnull, warn_unused_result));
 
-/* The end, for who gets memory from elsewhere (a library) and got none. */
-void alloc_failed(void) __attribute__((noreturn));
-
 #endif

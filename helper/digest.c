@@ -3,57 +3,40 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 
 #include "helper/alloc.h"
 #include "helper/object.h"
 
 #define DIGEST_BUFFER 65536
 
-/*
- * libcrypto fails here only where it has no memory (as alloc.h: the end), or was built without SHA-256, which no system
- * is: then a digest is zeros, which fits nothing.
- */
-static EVP_MD_CTX *begin(void)
-{
-	EVP_MD_CTX *hash = EVP_MD_CTX_new();
-
-	if (hash == NULL)
-		alloc_failed();
-	EVP_DigestInit_ex(hash, EVP_sha256(), NULL);
-	return hash;
-}
-
-static void finish(EVP_MD_CTX *hash, struct digest *digest)
-{
-	if (EVP_DigestFinal_ex(hash, digest->bytes, NULL) != 1)
-		memset(digest, 0, sizeof(*digest));
-	EVP_MD_CTX_free(hash);
-}
-
 void digest_bytes(const void *data, size_t size, struct digest *digest)
 {
-	EVP_MD_CTX *hash = begin();
+	struct sha256_ctx hash;
 
-	EVP_DigestUpdate(hash, data, size);
-	finish(hash, digest);
+	sha256_init(&hash);
+	sha256_update(&hash, size, data);
+	sha256_digest(&hash, sizeof(digest->bytes), digest->bytes);
 }
 
 static int digest_file(int fd, struct digest *digest)
 {
-	char *buffer = alloc_grow(NULL, DIGEST_BUFFER, 1);
-	EVP_MD_CTX *hash = begin();
+	uint8_t *buffer = alloc_grow(NULL, DIGEST_BUFFER, 1);
+	struct sha256_ctx hash;
 	ssize_t got;
 
+	sha256_init(&hash);
 	while ((got = read(fd, buffer, DIGEST_BUFFER)) > 0 || (got < 0 && errno == EINTR))
 		if (got > 0)
-			EVP_DigestUpdate(hash, buffer, (size_t)got);
+			sha256_update(&hash, (size_t)got, buffer);
 	const int error = errno;
-	finish(hash, digest);
+	sha256_digest(&hash, sizeof(digest->bytes), digest->bytes);
 	free(buffer);
 	errno = error;
 	return got < 0 ? -1 : 0;
@@ -70,26 +53,32 @@ static int digest_target(const struct object *object, struct digest *digest)
 	return 0;
 }
 
+struct attrs {
+	struct sha256_ctx hash;
+	bool any;
+};
+
 /* Names and values with their lengths, so that no two lists give the same bytes. */
 static void add_attr(void *context, const char *name, const void *value, size_t size)
 {
-	EVP_MD_CTX **hash = context;
+	struct attrs *attrs = context;
 	const uint64_t length = htole64(size);
 
-	if (*hash == NULL)
-		*hash = begin();
-	EVP_DigestUpdate(*hash, name, strlen(name) + 1);
-	EVP_DigestUpdate(*hash, &length, sizeof(length));
-	EVP_DigestUpdate(*hash, value, size);
+	if (!attrs->any)
+		sha256_init(&attrs->hash);
+	attrs->any = true;
+	sha256_update(&attrs->hash, strlen(name) + 1, (const uint8_t *)name);
+	sha256_update(&attrs->hash, sizeof(length), (const uint8_t *)&length);
+	sha256_update(&attrs->hash, size, value);
 }
 
 static int digest_attrs(const struct object *object, struct digest *digest)
 {
-	EVP_MD_CTX *hash = NULL;
-	const int result = object_attrs(object, add_attr, &hash);
+	struct attrs attrs = { .any = false };
+	const int result = object_attrs(object, add_attr, &attrs);
 
-	if (hash != NULL)
-		finish(hash, digest);
+	if (attrs.any)
+		sha256_digest(&attrs.hash, sizeof(digest->bytes), digest->bytes);
 	return result;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * digest.h: SHA-256 (libcrypto) of what is in an object of a tree, for record.h.
+ * digest.h: SHA-256 (libnettle) of what is in an object of a tree, for record.h.
  */
 #ifndef HELPER_DIGEST_H
 #define HELPER_DIGEST_H

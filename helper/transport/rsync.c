@@ -359,12 +359,16 @@ static void changes_read(int fd, struct changes *changes)
 	free(text);
 }
 
-/* All words; `says`: it is to tell what it changes. */
+/*
+ * All words; `says`: it is to tell what it changes. What is excluded is not in the new version, whether the branch had it
+ * or not (--delete-excluded): a version is made of its source and the options, and not of the one before it.
+ */
 static void arguments_make(struct arguments *arguments, const struct repo *repo,
 			   const struct staging *staging, bool says)
 {
-	static const char *const always[] = { "rsync", "-aHAX", "--delete", "--modify-window=-1",
-					      "--numeric-ids" };
+	static const char *const always[] = {
+		"rsync", "-aHAX", "--delete", "--delete-excluded", "--modify-window=-1", "--numeric-ids"
+	};
 
 	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		add(arguments, alloc_copy(always[i]));

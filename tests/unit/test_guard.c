@@ -18,6 +18,7 @@
 #include "core/guard_text.h"
 #include "helper/guard_apply.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/skip.h"
 
 static struct err err;
 
@@ -79,13 +80,13 @@ static void make_tree(void)
 static void whiteout(const char *path)
 {
 	if (mknod(path, S_IFCHR, 0) != 0)
-		skip();
+		skip_test("no device node can be made here: not root");
 }
 
 static void mark(const char *path, const char *attribute, const char *value)
 {
 	if (setxattr(path, attribute, value, strlen(value), 0) != 0)
-		skip();
+		skip_test("no attribute of an overlay can be set here: not root");
 }
 
 static void expect_text(const char *path, const char *text)

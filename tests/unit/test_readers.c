@@ -128,7 +128,7 @@ static void test_store_without_pins(void **state)
 	char *top = scratch_path(*state, "bare");
 	struct readers readers;
 	struct err err = ERR_NONE;
-	struct store store;
+	struct store store = STORE_CLOSED;
 
 	scratch_mkdir(path);
 	assert_int_equal(store_open(&store, top, STORE_LOOK, false, &err), 0);
