@@ -88,7 +88,7 @@ static void expect_words(const char *format, ...)
 
 /* What it is to tell, and what ends its options. */
 #define SAYS "--no-motd\n--out-format=%%i %%n\n--\n"
-#define ALWAYS "-aHAX\n--delete\n--modify-window=-1\n--numeric-ids\n"
+#define ALWAYS "-aHAX\n--delete\n--delete-excluded\n--modify-window=-1\n--numeric-ids\n"
 
 static void test_exact_arguments(void **state)
 {
