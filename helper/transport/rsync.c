@@ -361,7 +361,8 @@ static void changes_read(int fd, struct changes *changes)
 
 /*
  * All words; `says`: it is to tell what it changes. What is excluded is not in the new version, whether the branch had it
- * or not (--delete-excluded): a version is made of its source and the options, and not of the one before it.
+ * or not (--delete-excluded): a version is made of its source and the options, and not of the one before it. But what
+ * Portage leaves alone (P25) goes on from version to version, as in a store that Portage writes.
  */
 static void arguments_make(struct arguments *arguments, const struct repo *repo,
 			   const struct staging *staging, bool says)
@@ -372,8 +373,10 @@ static void arguments_make(struct arguments *arguments, const struct repo *repo,
 
 	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		add(arguments, alloc_copy(always[i]));
-	for (size_t i = 0; repo->from_portage && repo_portage_excludes[i]; i++)
+	for (size_t i = 0; repo->from_portage && repo_portage_excludes[i]; i++) {
 		add(arguments, alloc_printf("--exclude=/%s", repo_portage_excludes[i]));
+		add(arguments, alloc_printf("--filter=P /%s", repo_portage_excludes[i]));
+	}
 	for (char **word = repo->sync_opts; word && *word; word++)
 		add(arguments, alloc_copy(*word));
 	/* A server's greeting would be among the lines. */

@@ -219,7 +219,7 @@ refused_line() {
 		good
 		echo 'sync-user = nobody'
 	} >"$T/repos.conf"
-	rsync_with 'id -u >"$staging/fetched-by"; real_rsync --exclude=/fetched-by "$@"'
+	rsync_with 'id -u >"$staging/fetched-by"; real_rsync "--filter=P /fetched-by" "$@"'
 	rcu_repo --config "$T/repos.conf" sync
 	[ "$(version_of "$T/it")" = A ]
 	[ "$(cat "$T/it/fetched-by")" = 65534 ]

@@ -288,6 +288,12 @@ killed_at() {
 	rcu_repo sync
 	[ -e "$LOCATION/more" ]
 	[ ! -e "$LOCATION/distfiles" ]
+	# and what a version has of them goes on into the next
+	rcu_repo update gentoo -- sh -c 'mkdir local && echo once >local/file'
+	echo again >"$SOURCE/more-still"
+	rcu_repo sync
+	[ -e "$LOCATION/more-still" ]
+	[ "$(cat "$LOCATION/local/file")" = once ]
 }
 
 @test "P26: a first sync into an empty location publishes the repository, never an empty one" {

@@ -107,8 +107,10 @@ static void test_exact_arguments(void **state)
 	repo.sync_opts = opts;
 	repo.from_portage = true;
 	assert_int_equal(fetch(&repo, "s2", base, &err), 0);
-	expect_words(ALWAYS "--exclude=/distfiles\n--exclude=/local\n--exclude=/packages\n"
-			    "--exclude\na b\n-z\n" SAYS "%s/source/\n%s/s2/\n",
+	expect_words(ALWAYS
+		     "--exclude=/distfiles\n--filter=P /distfiles\n--exclude=/local\n--filter=P /local\n"
+		     "--exclude=/packages\n--filter=P /packages\n"
+		     "--exclude\na b\n-z\n" SAYS "%s/source/\n%s/s2/\n",
 		     top, top);
 	assert_false(scratch_exists("s2/distfiles"));
 	free(source);
