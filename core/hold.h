@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * hold.h: the reader's half of the pin protocol. (The reclaimer's half is helper/reclaim.h.)
+ * hold.h: the reader's half of the pin protocol. (The reclaimer's half is helper/store/reclaim.h.)
  *
  * A pin is an open file description of STORE/.rcu-repo/pins/N: nothing is written, no lock is taken, no
  * process is registered. The kernel counts open descriptions of an inode however they are kept: by a

@@ -22,7 +22,7 @@
 #define STORE_UPDATE "update"
 #define STORE_OURS ".rcu-repo"
 #define STORE_PINS STORE_OURS "/pins"
-#define PIN_DEAD ".dead" /* pins/N.dead: a pin file that a reclaimer has renamed away (helper/reclaim.c) */
+#define PIN_DEAD ".dead" /* pins/N.dead: a pin file that a reclaimer has renamed away (helper/store/reclaim.c) */
 
 /* Pin files are made for the present numbers and as many beyond, so that readers can pin what Portage
  * publishes. */

@@ -16,7 +16,7 @@
  * is held the thread takes no signals, so a handler never waits for what it interrupted.
  *
  * What it cannot see: system calls that are not made by libc's functions (static programs, Go, io_uring by liburing). An exec of a program
- * that loads no preload fails with EPERM; where such a program shall run, the kernel's way is there (helper/guard.h).
+ * that loads no preload fails with EPERM; where such a program shall run, the kernel's way is there (helper/programs/guard.h).
  */
 #ifndef GUARD_GUARD_H
 #define GUARD_GUARD_H

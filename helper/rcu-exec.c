@@ -32,12 +32,12 @@
 #include "core/names.h"
 #include "core/pin_text.h"
 #include "core/preload_list.h"
-#include "helper/alloc.h"
-#include "helper/aside.h"
-#include "helper/loadable.h"
-#include "helper/namespace.h"
-#include "helper/options.h"
-#include "helper/pinning.h"
+#include "helper/base/alloc.h"
+#include "helper/base/aside.h"
+#include "helper/base/options.h"
+#include "helper/launcher/loadable.h"
+#include "helper/launcher/namespace.h"
+#include "helper/launcher/pinning.h"
 
 #define ENV_SHIM "RCU_EXEC_SHIM"
 

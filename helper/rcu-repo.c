@@ -10,12 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "helper/alloc.h"
-#include "helper/aside.h"
-#include "helper/command.h"
-#include "helper/namespace.h"
-#include "helper/options.h"
-#include "helper/run.h"
+#include "helper/base/alloc.h"
+#include "helper/base/aside.h"
+#include "helper/base/options.h"
+#include "helper/commands/command.h"
+#include "helper/launcher/namespace.h"
+#include "helper/programs/run.h"
 
 #define GLOBAL_SYNOPSIS "[--config PATH] [--set KEY=VALUE]... [--quiet|--verbose]"
 #define GLOBAL_OPTIONS "config set quiet verbose help version"

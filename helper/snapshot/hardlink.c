@@ -16,14 +16,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "helper/alloc.h"
-#include "helper/climb.h"
-#include "helper/files.h"
-#include "helper/identity.h"
-#include "helper/meta.h"
-#include "helper/occupants.h"
+#include "helper/base/alloc.h"
+#include "helper/base/files.h"
+#include "helper/base/identity.h"
 #include "helper/snapshot/seal.h"
-#include "helper/tree.h"
+#include "helper/store/meta.h"
+#include "helper/store/occupants.h"
+#include "helper/tree/climb.h"
+#include "helper/tree/tree.h"
 
 /* A name in staging/ for the link that seal_tree() is making; no ID ends like this. */
 #define SPARE_SUFFIX ".link"

@@ -15,12 +15,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "helper/alloc.h"
-#include "helper/climb.h"
-#include "helper/crew.h"
-#include "helper/object.h"
-#include "helper/reach.h"
-#include "helper/tree.h"
+#include "helper/base/alloc.h"
+#include "helper/tree/climb.h"
+#include "helper/tree/crew.h"
+#include "helper/tree/object.h"
+#include "helper/tree/reach.h"
+#include "helper/tree/tree.h"
 
 #define DIGESTS_A_JOB 64
 

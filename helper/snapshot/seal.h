@@ -6,7 +6,7 @@
 #ifndef HELPER_SNAPSHOT_SEAL_H
 #define HELPER_SNAPSHOT_SEAL_H
 
-#include "helper/record.h"
+#include "helper/store/record.h"
 
 struct seal_trees {
 	int staging_dir; /* the tree is (directory, name), as in tree.h */

@@ -9,8 +9,8 @@
 #ifndef HELPER_SNAPSHOT_STORAGE_H
 #define HELPER_SNAPSHOT_STORAGE_H
 
-#include "helper/record.h"
-#include "helper/store.h"
+#include "helper/store/record.h"
+#include "helper/store/store.h"
 
 struct guard;
 

@@ -13,13 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "helper/alloc.h"
-#include "helper/files.h"
-#include "helper/run.h"
+#include "helper/base/alloc.h"
+#include "helper/base/files.h"
+#include "helper/base/words.h"
+#include "helper/programs/run.h"
 #include "helper/transport/source.h"
 #include "helper/transport/transport.h"
 #include "helper/transport/unpack.h"
-#include "helper/words.h"
 
 /* Of a mirror of Gentoo's, whose address ends with a slash. */
 #define MIRRORS_NAME "snapshots/gentoo-latest.tar.xz"

@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "helper/alloc.h"
-#include "helper/climb.h"
-#include "helper/files.h"
-#include "helper/tree.h"
+#include "helper/base/alloc.h"
+#include "helper/base/files.h"
+#include "helper/tree/climb.h"
+#include "helper/tree/tree.h"
 
 bool below_good(const char *path)
 {

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#include "helper/err.h"
+#include "helper/base/err.h"
 
 /* Is it a path that can be: relative, without empty components, "." and ".."? */
 bool below_good(const char *path);

@@ -5,11 +5,11 @@
  */
 #include <stdlib.h>
 
-#include "helper/alloc.h"
-#include "helper/run.h"
+#include "helper/base/alloc.h"
+#include "helper/base/words.h"
+#include "helper/config/user.h"
+#include "helper/programs/run.h"
 #include "helper/transport/transport.h"
-#include "helper/user.h"
-#include "helper/words.h"
 
 static int command_check(const struct repo *repo, struct err *err)
 {

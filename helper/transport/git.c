@@ -24,16 +24,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "helper/alloc.h"
-#include "helper/files.h"
-#include "helper/hooks.h"
-#include "helper/run.h"
+#include "helper/base/alloc.h"
+#include "helper/base/files.h"
+#include "helper/base/words.h"
+#include "helper/programs/hooks.h"
+#include "helper/programs/run.h"
 #include "helper/transport/below.h"
 #include "helper/transport/git_run.h"
 #include "helper/transport/source.h"
 #include "helper/transport/transport.h"
-#include "helper/tree.h"
-#include "helper/words.h"
+#include "helper/tree/tree.h"
 
 #define OBJECTS "git"
 #define WORKTREES OBJECTS "/worktrees"

@@ -6,10 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "helper/alloc.h"
-#include "helper/files.h"
-#include "helper/run.h"
-#include "helper/words.h"
+#include "helper/base/alloc.h"
+#include "helper/base/files.h"
+#include "helper/base/words.h"
+#include "helper/programs/run.h"
 
 /*
  * For all: nothing in the background, no hook, what is fetched as one pack (half of it is one file, tmp_NAME), and a server that says nothing for a while is one that hangs.

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "helper/repos.h"
+#include "helper/config/repos.h"
 
 struct git_run {
 	const struct repo *repo;

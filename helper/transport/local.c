@@ -11,13 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "helper/alloc.h"
-#include "helper/climb.h"
-#include "helper/files.h"
-#include "helper/object.h"
+#include "helper/base/alloc.h"
+#include "helper/base/files.h"
 #include "helper/transport/source.h"
 #include "helper/transport/transport.h"
-#include "helper/tree.h"
+#include "helper/tree/climb.h"
+#include "helper/tree/object.h"
+#include "helper/tree/tree.h"
 
 static int local_check(const struct repo *repo, struct err *err)
 {

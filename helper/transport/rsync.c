@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "helper/alloc.h"
-#include "helper/files.h"
-#include "helper/run.h"
+#include "helper/base/alloc.h"
+#include "helper/base/files.h"
+#include "helper/programs/run.h"
 #include "helper/transport/source.h"
 #include "helper/transport/transport.h"
 

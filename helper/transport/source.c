@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "helper/alloc.h"
-#include "helper/user.h"
+#include "helper/base/alloc.h"
+#include "helper/config/user.h"
 
 const char *source_path(const char *uri)
 {

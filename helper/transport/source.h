@@ -5,7 +5,7 @@
 #ifndef HELPER_TRANSPORT_SOURCE_H
 #define HELPER_TRANSPORT_SOURCE_H
 
-#include "helper/repos.h"
+#include "helper/config/repos.h"
 
 /* The path of a source on this machine, or NULL. As in Portage file:// is cut off, and no %XX means anything. */
 const char *source_path(const char *uri);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "helper/alloc.h"
+#include "helper/base/alloc.h"
 
 static const struct transport *const transports[] = { &transport_command, &transport_git, &transport_local,
 						      &transport_rsync, &transport_archive };

@@ -2,12 +2,12 @@
 /*
  * transport.h: how a tree is fetched: one struct of functions, one file a transport in this folder.
  */
-#ifndef HELPER_TRANSPORT_H
-#define HELPER_TRANSPORT_H
+#ifndef HELPER_TRANSPORT_TRANSPORT_H
+#define HELPER_TRANSPORT_TRANSPORT_H
 
-#include "helper/changes.h"
-#include "helper/repos.h"
+#include "helper/config/repos.h"
 #include "helper/snapshot/storage.h"
+#include "helper/tree/changes.h"
 
 struct transport {
 	const char *type; /* sync-type */

@@ -11,8 +11,8 @@
 
 #include <stdint.h>
 
-#include "helper/changes.h"
-#include "helper/repos.h"
+#include "helper/config/repos.h"
+#include "helper/tree/changes.h"
 
 struct unpack {
 	const struct repo *repo;

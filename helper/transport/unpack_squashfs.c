@@ -7,12 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "helper/alloc.h"
-#include "helper/climb.h"
-#include "helper/files.h"
-#include "helper/run.h"
+#include "helper/base/alloc.h"
+#include "helper/base/files.h"
+#include "helper/programs/run.h"
 #include "helper/transport/below.h"
 #include "helper/transport/unpack.h"
+#include "helper/tree/climb.h"
 
 /* unsquashfs(1) reads the image through our descriptor: it is what was looked at, whatever its name is now. */
 static char *image_path(const struct unpack *unpack)

@@ -12,11 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "helper/alloc.h"
-#include "helper/files.h"
+#include "helper/base/alloc.h"
+#include "helper/base/files.h"
 #include "helper/transport/below.h"
 #include "helper/transport/unpack.h"
-#include "helper/tree.h"
+#include "helper/tree/tree.h"
 
 #define BLOCK (256 * 1024)
 

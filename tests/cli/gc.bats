@@ -289,7 +289,7 @@ in_trash() { find "$STORE/.rcu-repo/trash" -type f | wc -l; }
 	[ "$(latest)" = 4 ]
 }
 
-# There a lease does not see mappings (helper/reclaim.c), and processes that we may not look into would keep all
+# There a lease does not see mappings (helper/store/reclaim.c), and processes that we may not look into would keep all
 # snapshots, so it happens in a pid namespace of its own.
 on_overlay() {
 	mount_overlay "$T/overlay"

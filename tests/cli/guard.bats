@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What runs in a staging tree cannot write to a snapshot (P15, P16): helper/guard.h, guard/guard.h.
+# What runs in a staging tree cannot write to a snapshot (P15, P16): helper/programs/guard.h, guard/guard.h.
 
 load ../lib
 load helpers

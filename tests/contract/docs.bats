@@ -36,7 +36,7 @@ commands() {
 	"$RCU_REPO" --help | awk '/^Commands:/ { inside = 1; next } !NF { inside = 0 } inside { print $1 }'
 }
 
-# synopses PROGRAM: the lines of --help that are a synopsis (helper/command.h)
+# synopses PROGRAM: the lines of --help that are a synopsis (helper/commands/command.h)
 synopses() {
 	"$RCU_BUILD/helper/$1" --help | sed -n "s/^  \($1 .*\)/\1/p"
 }
@@ -142,7 +142,7 @@ same() {
 		grep -Fx -- "$key" "$T/page"
 	done
 	# and every one that the parser asks for
-	grep -ohE '"(auto-)?sync(-[a-z]+)*"' "$RCU_SRC/helper/repos.c" | tr -d '"' | sort -u >"$T/code"
+	grep -ohE '"(auto-)?sync(-[a-z]+)*"' "$RCU_SRC/helper/config/repos.c" | tr -d '"' | sort -u >"$T/code"
 	[ "$(wc -l <"$T/code")" -ge 10 ]
 	while read -r key; do
 		grep -Fx -- "$key" "$T/page"
@@ -152,9 +152,9 @@ same() {
 @test "each variable that a program reads is in a page" {
 	local name
 	grep -ohE 'getenv\("[A-Z_]+"\)|environment\("[A-Z_]+"|define ENV_[A-Z]+[^"]*"[A-Z_]+"' \
-		"$RCU_SRC"/helper/*.c "$RCU_SRC"/helper/*.h "$RCU_SRC"/core/*.h |
+		$(find "$RCU_SRC/helper" -name "*.[ch]") "$RCU_SRC"/core/*.h |
 		grep -oE '"[A-Z_]+"' | tr -d '"' >"$T/names"
-	grep -ohE '"RCU_[A-Z_]+=' "$RCU_SRC"/preload/*.c "$RCU_SRC"/helper/*.c | tr -d '"=' >>"$T/names"
+	grep -ohE '"RCU_[A-Z_]+=' "$RCU_SRC"/preload/*.c $(find "$RCU_SRC/helper" -name "*.c") | tr -d '"=' >>"$T/names"
 	sort -u "$T/names" >"$T/code"
 	[ "$(wc -l <"$T/code")" -ge 5 ]
 	while read -r name; do
@@ -175,7 +175,7 @@ same() {
 
 @test "the layout in rcu-repo(7) has each name that the code makes in a store" {
 	local name
-	grep -ohE 'define STORE_[A-Z_]+ (STORE_OURS )?"[^"]+"' "$RCU_SRC"/core/names.h "$RCU_SRC"/helper/*.h |
+	grep -ohE 'define STORE_[A-Z_]+ (STORE_OURS )?"[^"]+"' "$RCU_SRC"/core/names.h $(find "$RCU_SRC/helper" -name "*.h") |
 		grep -oE '"[^"]+"' | tr -d '"/' | sort -u >"$T/code"
 	[ "$(wc -l <"$T/code")" -ge 10 ]
 	while read -r name; do

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * rcu.pml: the pin / publish / reclaim protocol, for spin(1). The names of the steps (R1, P4, C3 ...) stand in the
- * comments of core/hold.c, helper/publish.c and helper/reclaim.c; a change there is a change here.
+ * comments of core/hold.c, helper/store/publish.c and helper/store/reclaim.c; a change there is a change here.
  *
  * There are TOP numbers. Readers choose (the latest, or any: -s), pin, hold, let go. Writers have the lock, which is
  * the kernel's and taken for granted here: they publish, roll back and reclaim, one after the other, and may be killed

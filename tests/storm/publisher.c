@@ -18,11 +18,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "helper/err.h"
-#include "helper/lock.h"
-#include "helper/publish.h"
-#include "helper/reclaim.h"
-#include "helper/tree.h"
+#include "helper/base/err.h"
+#include "helper/store/lock.h"
+#include "helper/store/publish.h"
+#include "helper/store/reclaim.h"
+#include "helper/tree/tree.h"
 
 static volatile sig_atomic_t stop;
 
@@ -93,7 +93,8 @@ static int publish_version(struct store *store, int version, const struct option
 	if (store_lock(store, "storm publisher", false, err) < 0)
 		return -1;
 	if (store->storage->stage(store, STAGE_EMPTY, &staging, err) == 0 &&
-	    fill(&staging, version, options->parts, err) == 0 && publish(store, &staging, NULL, &number, err) == 0)
+	    fill(&staging, version, options->parts, err) == 0 &&
+	    publish(store, &staging, NULL, &number, err) == 0)
 		result = reclaim(store, &rules, NULL, NULL, err);
 	staging_release(&staging);
 	store_unlock(store);

@@ -18,10 +18,10 @@
 #include <cmocka.h>
 
 #include "core/hold.h"
-#include "helper/alloc.h"
-#include "helper/lock.h"
-#include "helper/publish.h"
-#include "helper/tree.h"
+#include "helper/base/alloc.h"
+#include "helper/store/lock.h"
+#include "helper/store/publish.h"
+#include "helper/tree/tree.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/skip.h"
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "helper/store.h"
+#include "helper/store/store.h"
 
 /*
  * Setup and teardown: *state is the canonical path of an empty directory, gone with all below it afterwards.

@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
-#include "helper/changes.h"
-#include "helper/tree.h"
+#include "helper/base/alloc.h"
+#include "helper/tree/changes.h"
+#include "helper/tree/tree.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/skip.h"
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "helper/changes.h"
+#include "helper/tree/changes.h"
 
 static void add(struct changes *changes, const char *path)
 {

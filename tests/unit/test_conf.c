@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
-#include "helper/conf.h"
+#include "helper/base/alloc.h"
+#include "helper/config/conf.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/skip.h"
 

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
-#include "helper/crew.h"
+#include "helper/base/alloc.h"
+#include "helper/tree/crew.h"
 
 struct count {
 	atomic_size_t done;

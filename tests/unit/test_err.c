@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
-#include "helper/err.h"
+#include "helper/base/alloc.h"
+#include "helper/base/err.h"
 
 static void test_subject_and_cause(void **state)
 {

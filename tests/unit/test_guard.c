@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "core/guard_text.h"
-#include "helper/guard_apply.h"
+#include "helper/programs/guard_apply.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/skip.h"
 

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
+#include "helper/base/alloc.h"
 #include "helper/snapshot/storage.h"
 
 static char root[64];

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "helper/identity.h"
+#include "helper/base/identity.h"
 
 static pid_t sleeper(const char *name)
 {

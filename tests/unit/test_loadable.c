@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
-#include "helper/loadable.h"
+#include "helper/base/alloc.h"
+#include "helper/launcher/loadable.h"
 #include "tests/unit/scratch.h"
 
 static int enter(void **state)
@@ -73,7 +73,9 @@ static void test_kinds(void **state)
 	static_program("static");
 	assert_int_equal(loadable_judge("static", &why), LOADABLE_NOT);
 	assert_string_equal(why, "is a static program, which loads no library");
-	scratch_write("foreign", "\177ELF\001\001\001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	scratch_write(
+		"foreign",
+		"\177ELF\001\001\001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
 	assert_int_equal(loadable_judge("foreign", &why), LOADABLE_NOT);
 	assert_string_equal(why, "is for another machine or another C library");
 	scratch_write("text", "echo\n");

@@ -15,11 +15,11 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
-#include "helper/lock.h"
-#include "helper/meta.h"
-#include "helper/reservation.h"
+#include "helper/base/alloc.h"
 #include "helper/snapshot/storage.h"
+#include "helper/store/lock.h"
+#include "helper/store/meta.h"
+#include "helper/store/reservation.h"
 #include "tests/unit/scratch.h"
 
 /* A process that holds the lock of `path` until it is killed; returns when it has it. */

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "helper/meta.h"
+#include "helper/store/meta.h"
 #include "tests/unit/scratch.h"
 
 static void test_there_and_back(void **state)

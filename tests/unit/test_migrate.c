@@ -16,13 +16,13 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
-#include "helper/lock.h"
-#include "helper/meta.h"
-#include "helper/migrate.h"
+#include "helper/base/alloc.h"
+#include "helper/config/user.h"
 #include "helper/snapshot/storage.h"
-#include "helper/trust.h"
-#include "helper/user.h"
+#include "helper/store/lock.h"
+#include "helper/store/meta.h"
+#include "helper/store/migrate.h"
+#include "helper/store/trust.h"
 #include "tests/unit/scratch.h"
 
 /* ---- every call that changes a name, or makes it durable, passes here: the program is linked with --wrap

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "helper/err.h"
-#include "helper/mounts.h"
+#include "helper/base/err.h"
+#include "helper/base/mounts.h"
 
 static struct mount_entry entries[] = {
 	{ 1, (char *)"8:1", (char *)"/", (char *)"/", (char *)"ext4", (char *)"/dev/a" },

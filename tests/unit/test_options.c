@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "helper/options.h"
+#include "helper/base/options.h"
 
 struct target {
 	const char *value;

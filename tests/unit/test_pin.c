@@ -20,11 +20,11 @@
 #include <cmocka.h>
 
 #include "core/hold.h"
-#include "helper/alloc.h"
-#include "helper/lock.h"
-#include "helper/pin.h"
-#include "helper/publish.h"
-#include "helper/reclaim.h"
+#include "helper/base/alloc.h"
+#include "helper/store/lock.h"
+#include "helper/store/pin.h"
+#include "helper/store/publish.h"
+#include "helper/store/reclaim.h"
 #include "tests/unit/scratch.h"
 
 static void find(const char *location, const char *wanted)

@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "core/pin_text.h"
-#include "helper/alloc.h"
-#include "helper/pinning.h"
+#include "helper/base/alloc.h"
+#include "helper/launcher/pinning.h"
 #include "tests/unit/scratch.h"
 
 /*

@@ -16,11 +16,11 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
-#include "helper/lock.h"
-#include "helper/meta.h"
-#include "helper/publish.h"
-#include "helper/reclaim.h"
+#include "helper/base/alloc.h"
+#include "helper/store/lock.h"
+#include "helper/store/meta.h"
+#include "helper/store/publish.h"
+#include "helper/store/reclaim.h"
 #include "tests/unit/scratch.h"
 
 static uint64_t latest_of(const struct store *store)

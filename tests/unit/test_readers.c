@@ -15,8 +15,8 @@
 #include <cmocka.h>
 
 #include "core/hold.h"
-#include "helper/lock.h"
-#include "helper/readers.h"
+#include "helper/store/lock.h"
+#include "helper/store/readers.h"
 #include "tests/unit/scratch.h"
 
 static const struct reader *find(const struct readers *readers, pid_t pid)

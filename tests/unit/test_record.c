@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
-#include "helper/publish.h"
-#include "helper/reclaim.h"
+#include "helper/base/alloc.h"
+#include "helper/store/publish.h"
+#include "helper/store/reclaim.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/skip.h"
 

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
-#include "helper/repos.h"
+#include "helper/base/alloc.h"
+#include "helper/config/repos.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/skip.h"
 

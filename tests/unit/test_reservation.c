@@ -14,10 +14,10 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
-#include "helper/identity.h"
-#include "helper/reservation.h"
+#include "helper/base/alloc.h"
+#include "helper/base/identity.h"
 #include "helper/snapshot/storage.h"
+#include "helper/store/reservation.h"
 #include "tests/unit/scratch.h"
 
 /* What it reads as: 1 reserved, 0 not. */

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "helper/run.h"
+#include "helper/programs/run.h"
 #include "tests/unit/scratch.h"
 
 static int enter(void **state)

@@ -12,11 +12,11 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
-#include "helper/lock.h"
-#include "helper/order.h"
-#include "helper/publish.h"
-#include "helper/set.h"
+#include "helper/base/alloc.h"
+#include "helper/config/order.h"
+#include "helper/store/lock.h"
+#include "helper/store/publish.h"
+#include "helper/store/set.h"
 #include "tests/unit/scratch.h"
 
 /* Two stores with snapshots 1 and 2, of which 1 is the latest: what a set finds when all is sealed. */

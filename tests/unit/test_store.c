@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
-#include "helper/lock.h"
+#include "helper/base/alloc.h"
 #include "helper/snapshot/storage.h"
+#include "helper/store/lock.h"
 #include "tests/unit/scratch.h"
 
 static mode_t mode_of(const char *path)

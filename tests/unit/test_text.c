@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "helper/text.h"
+#include "helper/base/text.h"
 #include "tests/unit/skip.h"
 
 static void expect(char *(*function)(const char *), const char *from, const char *wanted)

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
+#include "helper/base/alloc.h"
 #include "helper/transport/transport.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/skip.h"

@@ -27,8 +27,8 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
-#include "helper/tree.h"
+#include "helper/base/alloc.h"
+#include "helper/tree/tree.h"
 #include "tests/unit/skip.h"
 
 #define DEEP 10000

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "helper/alloc.h"
-#include "helper/trust.h"
+#include "helper/base/alloc.h"
+#include "helper/store/trust.h"
 #include "tests/unit/scratch.h"
 
 #define NOBODY ((uid_t)-1)

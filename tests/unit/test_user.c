@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "helper/run.h"
-#include "helper/user.h"
+#include "helper/config/user.h"
+#include "helper/programs/run.h"
 #include "tests/unit/scratch.h"
 
 #define NOBODY ((uid_t)-1)

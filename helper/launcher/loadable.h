@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * loadable.h: will the program that a command names load the shim? If not, rcu-exec pins it in a namespace,
+ * or says in one line at start that it cannot.
+ */
+#ifndef HELPER_LAUNCHER_LOADABLE_H
+#define HELPER_LAUNCHER_LOADABLE_H
+
+/*
+ * The file that execvp(3) would run: `command` itself if it has a slash, else the first executable of that
+ * name in PATH. NULL if there is none. The caller frees it.
+ */
+char *loadable_find(const char *command);
+
+enum loadable {
+	LOADABLE_YES, /* or it cannot be told: a program that may be executed and not read */
+	LOADABLE_OTHER_SIZE, /* of this machine's other word size: if LD_PRELOAD has a library for that, too ($LIB) */
+	LOADABLE_NOT,        /* static, or for another machine or another C library */
+	LOADABLE_PRIVILEGED, /* it gains privileges, so ld.so ignores LD_PRELOAD; not so in a user namespace */
+};
+
+/*
+ * Will ld.so load a preload into it? Where not, *why is the end of a sentence that begins with the program's
+ * name. A script is judged by its interpreter, and that one's, as deep as execve(2) goes.
+ */
+enum loadable loadable_judge(const char *path, const char **why);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * meta.h: what is known of a snapshot beside its tree, in STORE/.rcu-repo/meta/N: `key = value` lines, read
+ * by inih.
+ *
+ * A snapshot that Portage made has no file: it reads as zeros. Times are CLOCK_REALTIME in whole seconds. Age
+ * counts from `retired` (P9), which is written when another snapshot becomes latest, or, where we did not see
+ * that happen, when we first find it so.
+ */
+#ifndef HELPER_STORE_META_H
+#define HELPER_STORE_META_H
+
+#include "helper/store/store.h"
+
+struct meta {
+	int64_t published; /* 0: not known */
+	int64_t retired;   /* 0: latest, or not seen yet */
+	uint64_t before;   /* what was latest when it was published; 0: nothing, or not known */
+	bool kept;         /* protected from reclaim until released */
+	char name[64];     /* of a kept one, "" for none */
+};
+
+int meta_read(const struct store *store, uint64_t number, struct meta *meta, struct err *err);
+int meta_write(const struct store *store, uint64_t number, const struct meta *meta, struct err *err);
+int meta_remove(const struct store *store, uint64_t number, struct err *err); /* missing is fine */
+
+/*
+ * May a kept snapshot be called so? Letters, digits and "._+@:-", at most 63, with a letter or one of "_+@:" first: so that no
+ * name is a number, an option, or a part of REPO=NAME, and no shell needs quotes for it.
+ */
+bool meta_name_good(const char *name);
+
+/* The kept snapshot of that name that is there: *number, or 0 for none. What is damaged has no name. */
+int meta_find(const struct store *store, const char *name, uint64_t *number, struct err *err);
+
+/*
+ * Under the lock: makes the files agree with latest. Every other snapshot that has no retired time is retired
+ * now, the latest is not retired. This ends what a crash between the swap of latest and the file left open,
+ * and takes in what Portage published; it never makes anything older than it is. A retired time in the future,
+ * from a clock that was ahead for a while, becomes now, once the latest snapshot was published by a clock that
+ * agrees with the present one.
+ */
+int meta_settle(const struct store *store, struct err *err);
+
+#endif

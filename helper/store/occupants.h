@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * occupants.h: is anybody still at work in a staged tree? What is published is never written again, so a process that
+ * COMMAND left behind must not go on writing into it under its new name.
+ *
+ * From the kernel's own state in /proc: descriptors, shared writable mappings, working and root directories. A
+ * process that we may not look into is not seen; one that has let go of the tree and knows its path finds nothing
+ * there after the publish.
+ */
+#ifndef HELPER_STORE_OCCUPANTS_H
+#define HELPER_STORE_OCCUPANTS_H
+
+#include <stdbool.h>
+
+#include "helper/base/err.h"
+
+enum occupants_of {
+	OCCUPANTS_WRITING, /* descriptors open for writing, shared writable mappings */
+	OCCUPANTS_ANY,     /* and any other descriptor, working or root directory in it */
+};
+
+/*
+ * 0 if nobody is in the tree at `path` (canonical), as soon as that is so; -1 and *err, which names one, if somebody
+ * stays for longer than processes take to end (a second).
+ */
+int occupants_wait(const char *path, enum occupants_of which, struct err *err);
+
+/*
+ * True if there is surely nobody in the tree: no process has a descriptor, a working or a root directory in it. False
+ * where that cannot be said: who is not root, or sees the processes of one PID namespace only, does not see all.
+ */
+bool occupants_none(const char *path);
+
+#endif
