@@ -21,6 +21,7 @@ SHIM_SOURCES = \
 	preload/two_path.c \
 	preload/view.c \
 	preload/walk.c \
+	preload/words.c \
 	preload/as_libc.h \
 	preload/calls.def preload/calls-i386.def \
 	preload/exec.c preload/exec.h \

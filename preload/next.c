@@ -45,7 +45,9 @@ union slot {
 	ROW(malloc, "malloc", true, "GLIBC_2.2.5", void *)                  \
 	ROW(calloc, "calloc", true, "GLIBC_2.2.5", void *)                  \
 	ROW(realloc, "realloc", true, "GLIBC_2.2.5", void *)                \
-	ROW(free, "free", true, "GLIBC_2.2.5", void)
+	ROW(free, "free", true, "GLIBC_2.2.5", void)                        \
+	ROW(globfree, "globfree", true, "GLIBC_2.2.5", void)                \
+	ROW(wordfree, "wordfree", true, "GLIBC_2.2.5", void)
 
 /* Which slot, in the order of struct next. */
 enum {

@@ -36,6 +36,7 @@
 #include <utime.h>
 #include <utmp.h>
 #include <utmpx.h>
+#include <wordexp.h>
 
 #include "preload/map.h"
 #include "preload/memory.h"
@@ -80,6 +81,9 @@ struct mount_attr;
 #endif
 #ifndef EXPORT_dir
 #define EXPORT_dir EXPORT_NOT
+#endif
+#ifndef EXPORT_words
+#define EXPORT_words EXPORT_NOT
 #endif
 #ifndef EXPORT_stdio
 #define EXPORT_stdio EXPORT_NOT
@@ -130,12 +134,15 @@ struct next {
 	struct dirent *(*readdir)(DIR *directory);
 	struct dirent64 *(*readdir64)(DIR *directory);
 	int (*closedir)(DIR *directory);
-	/* Not wrapped: for walks that libc would need memory for, too (walk.c, fts.c). */
+	/* Not wrapped: for walks that libc would need memory for, too (walk.c, fts.c, words.c). */
 	DIR *(*fdopendir)(int fd);
 	void *(*malloc)(size_t size);
 	void *(*calloc)(size_t count, size_t size);
 	void *(*realloc)(void *memory, size_t size);
 	void (*free)(void *memory);
+	/* Not wrapped: they free what libc has made (words.c). */
+	void (*globfree)(glob_t *result);
+	void (*wordfree)(wordexp_t *result);
 };
 
 /*

@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 int nftw_old(const char *name, int (*callback)(const char *, const struct stat *, int, struct FTW *),
 	     int streams, int flags);
@@ -524,6 +525,33 @@ static void stream_by_flags(any_call *call)
 	errno = 0;
 }
 
+static void say_words(const char *end)
+{
+	char *text = malloc(strlen(path) + strlen(end) + 1);
+	wordexp_t words;
+
+	sprintf(text, "%s%s", path, end);
+	int error = wordexp(text, &words, WRDE_NOCMD);
+	say(error);
+	for (size_t i = 0; error == 0 && i < words.we_wordc; i++) {
+		putchar(' ');
+		say_below(words.we_wordv[i]);
+	}
+	if (error == 0)
+		wordfree(&words);
+	free(text);
+	errno = 0;
+}
+
+static void expand(any_call *call)
+{
+	(void)call;
+	say_words("*");
+	say_words("/*");
+	say_words("/\"di\"?/*");
+	say_words("/[!*]*");
+}
+
 /* ld.so says what it thinks of a file that is no object. */
 static void say_loaded(void *object)
 {
@@ -611,6 +639,7 @@ const struct probe more_probes[] = {
 	PROBE(fts64_read, "", stream64, false, false),
 	PROBE(fts64_children, "", stream64, false, false),
 	PROBE(fts64_close, "", stream64, false, false),
+	PROBE(wordexp, "", expand, false, false),
 	PROBE(inotify_add_watch, "", watch, false, true),
 	PROBE(fanotify_mark, "", mark, true, false),
 	PROBE(name_to_handle_at, "", handle, true, true),

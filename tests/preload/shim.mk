@@ -18,6 +18,12 @@ tests_preload_differential_CPPFLAGS = $(PROBE_CPPFLAGS)
 tests_preload_differential_CFLAGS = $(WARN_CFLAGS)
 tests_preload_differential_LDFLAGS =
 
+check_PROGRAMS += tests/preload/words
+tests_preload_words_SOURCES = tests/preload/words.c
+tests_preload_words_CPPFLAGS = $(PROBE_CPPFLAGS)
+tests_preload_words_CFLAGS = $(WARN_CFLAGS)
+tests_preload_words_LDFLAGS =
+
 # Never installed; -rpath makes libtool build it as a shared object.
 check_LTLIBRARIES += tests/preload/libothers.la
 tests_preload_libothers_la_SOURCES = tests/preload/others.c
@@ -44,6 +50,6 @@ tests_preload_small32_large_LDFLAGS = -m32
 endif
 
 shim_bats = tests/preload/reading.bats tests/preload/differential.bats tests/preload/contexts.bats tests/preload/companions.bats \
-	tests/preload/programs.bats tests/preload/walks.bats tests/preload/places.bats tests/preload/multilib.bats
+	tests/preload/programs.bats tests/preload/walks.bats tests/preload/places.bats tests/preload/multilib.bats tests/preload/words.bats
 TESTS += $(shim_bats)
 EXTRA_DIST += $(shim_bats) tests/preload/pinned.bash
