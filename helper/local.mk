@@ -71,6 +71,7 @@ helper_libhelper_a_SOURCES = \
 	helper/transport/git.c \
 	helper/transport/git_run.c helper/transport/git_run.h \
 	helper/transport/local.c \
+	helper/transport/manifest.c helper/transport/manifest.h \
 	helper/transport/rsync.c \
 	helper/transport/source.c helper/transport/source.h \
 	helper/transport/transport.c helper/transport/transport.h \

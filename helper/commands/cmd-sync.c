@@ -40,17 +40,32 @@ static int fetch(const struct options *options, const struct session *session,
 	return result;
 }
 
-/* A tree as the transport wants it, with it filled. */
-static int stage_and_fetch(const struct options *options, struct session *session, struct changes *changes,
-			   struct err *err)
+/* What was fetched, judged by the transport. */
+static int verify(struct session *session, const struct transport *transport, struct err *err)
 {
-	const struct transport *transport = transport_find(session->repo, err);
+	struct words notes = WORDS_NONE;
+	struct err why = ERR_NONE;
+	char *base = session_base(session);
+	int result = 0;
+
+	job_step("verifying");
+	if (transport->verify)
+		result = transport->verify(session->repo, session->staging.path, base, &notes, &why);
+	free(base);
+	for (size_t i = 0; i < notes.count; i++)
+		warn(session->repo->name, "%s", notes.list[i]);
+	words_release(&notes);
+	return result == 0 ? 0 : session_refuse(session, &why, err);
+}
+
+/* A tree as the transport wants it, with it filled. */
+static int stage_and_fetch(const struct options *options, struct session *session,
+			   const struct transport *transport, struct changes *changes, struct err *err)
+{
 	struct changes unused = CHANGES_NONE;
 	struct guard guard = GUARD_OFF;
 	enum guard_way way = GUARD_NONE;
 
-	if (!transport)
-		return -1;
 	enum stage_kind stage = transport->stage;
 	if (transport->program) {
 		way = guard_choose(&session->store, transport->program, GUARD_KNOWN);
@@ -84,12 +99,17 @@ static bool in_together;
 
 static int sync_locked(const struct options *options, struct session *session, struct err *err)
 {
+	const struct transport *transport = transport_find(session->repo, err);
 	struct changes changes = CHANGES_NONE;
 	uint64_t number;
 
+	if (!transport)
+		return -1;
 	if (in_together)
 		session->store.gate = together_gate;
-	int result = stage_and_fetch(options, session, &changes, err);
+	int result = stage_and_fetch(options, session, transport, &changes, err);
+	if (result == 0)
+		result = verify(session, transport, err);
 	if (result == 0) {
 		job_step("publishing");
 		session->limited = true;

@@ -295,7 +295,7 @@ static int staging_unlink_shared(struct session *session, struct err *err)
 }
 
 /* Why it was not published is for a person to find out: the tree stays until the next writer takes the lock. */
-static int staging_refused(struct session *session, const struct err *why, struct err *err)
+int session_refuse(struct session *session, const struct err *why, struct err *err)
 {
 	err_fail(err, why->status, session->repo->name, "%s; the tree stays for a look: %s", why->text,
 		 session->staging.path);
@@ -321,7 +321,7 @@ static int staging_judge_guarded(struct session *session, struct guard *guard, s
 		changes_release(&changes);
 		/* Before its name is let go: the guard knows it by that. */
 		guard_release(guard);
-		return staging_refused(session, &why, err);
+		return session_refuse(session, &why, err);
 	}
 	if (hint != NULL)
 		changes_merge(hint, &changes);

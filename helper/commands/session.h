@@ -93,6 +93,9 @@ int session_publish(struct session *session, enum occupants_of occupants, struct
 /* Notes what session_publish() said. */
 void session_tell(const struct session *session, uint64_t number, bool changed);
 
+/* What is staged shall not be published, for *why: it stays for a look, as what hooks refuse. Always -1. */
+int session_refuse(struct session *session, const struct err *why, struct err *err);
+
 /* Drops what is staged. */
 int session_drop(struct session *session, struct err *err);
 

@@ -7,7 +7,7 @@
 /* clang-format off */
 static const char *const known[] = {
 	/* ours */
-	"sync-rcu-command", "sync-rcu-durability", "sync-rcu-hook-timeout", "sync-rcu-hooks", "sync-rcu-max-delete",
+	"sync-rcu-allow-older", "sync-rcu-command", "sync-rcu-durability", "sync-rcu-hook-timeout", "sync-rcu-hooks", "sync-rcu-max-delete",
 	"sync-rcu-max-files", "sync-rcu-max-size", "sync-rcu-strip", "sync-rcu-timeout", "sync-rcu-verify",
 	/* Portage's: portage(5), repos.conf, and what its sync modules declare */
 	"aliases", "auto-sync", "clone-depth", "eclass-overrides", "force", "format", "location", "main-repo", "masters",

@@ -29,7 +29,9 @@ static const char *const key_names[] = { [REPO_SYNC_TYPE] = "sync-type",
 
 					 [REPO_GIT_OPTS] = "sync-git-clone-extra-opts",
 					 [REPO_KEY_PATH] = "sync-openpgp-key-path",
-					 [REPO_COMMAND] = "sync-rcu-command" };
+					 [REPO_COMMAND] = "sync-rcu-command",
+					 [REPO_VERIFY_MANIFEST] = "sync-rsync-verify-metamanifest",
+					 [REPO_VCS_IGNORE] = "sync-rsync-vcs-ignore" };
 
 /* One section on its way to a struct repo. */
 struct reading {
@@ -142,6 +144,22 @@ static int read_number(const struct reading *reading, const char *name, unsigned
 		result = bad_value(reading, key, value, "not a number from 0 to 1000000");
 	else
 		*to = (unsigned)strtoul(value, NULL, 10);
+	free(value);
+	return result;
+}
+
+/* Seconds, or a factor: "4" or "0.5". */
+static int read_decimal(const struct reading *reading, const char *name, double *to)
+{
+	char *value, *end;
+	const struct conf_key *key = value_of(reading, name, &value);
+	int result = reading->err->status == STATUS_DONE ? 0 : -1;
+
+	if (!value)
+		return result;
+	*to = strtod(value, &end);
+	if (value[strspn(value, "0123456789.")] != '\0' || end == value || *end != '\0' || *to > NUMBER_MAX)
+		result = bad_value(reading, key, value, "not a number from 0 to 1000000");
 	free(value);
 	return result;
 }
@@ -346,6 +364,7 @@ static void repo_clear(struct repo *repo)
 	words_free(repo->git_options);
 	free(repo->git_options_text);
 	free(repo->key_path);
+	free(repo->keyserver);
 	free(repo->sync_opts_text);
 	for (int key = 0; key < REPO_KEYS; key++)
 		free(repo->where[key]);
@@ -431,6 +450,66 @@ static int check_values(const struct reading *reading)
 	return 0;
 }
 
+static int read_key_refresh(const struct reading *reading, struct repo *repo)
+{
+	static const struct {
+		const char *value;
+		enum key_refresh refresh;
+		bool quiet;
+	} known[] = {
+		{ "yes", KEY_REFRESH_WKD, false },        { "true", KEY_REFRESH_WKD, false },
+		{ "wkd", KEY_REFRESH_WKD, false },        { "keyserver", KEY_REFRESH_KEYSERVER, false },
+		{ "no", KEY_REFRESH_NO, false },          { "false", KEY_REFRESH_NO, false },
+		{ "false-nowarn", KEY_REFRESH_NO, true },
+	};
+	char *value;
+	const struct conf_key *key = value_of(reading, "sync-openpgp-key-refresh", &value);
+	int result = reading->err->status == STATUS_DONE ? 0 : -1;
+	size_t i = 0;
+
+	if (!value)
+		return result;
+	while (i < sizeof(known) / sizeof(known[0]) && strcasecmp(value, known[i].value) != 0)
+		i++;
+	if (i == sizeof(known) / sizeof(known[0])) {
+		result = bad_value(reading, key, value, "none of yes, wkd, keyserver, no, false-nowarn");
+	} else {
+		repo->key_refresh = known[i].refresh;
+		repo->key_refresh_quiet = known[i].quiet;
+	}
+	free(value);
+	return result;
+}
+
+/* Whose signature is good, and what must be signed. */
+static int read_openpgp(const struct reading *reading, struct repo *repo)
+{
+	return read_path(reading, "sync-openpgp-key-path", &repo->key_path) != 0 ||
+			       read_text(reading, "sync-openpgp-keyserver", &repo->keyserver) != 0 ||
+			       read_key_refresh(reading, repo) != 0 ||
+			       read_number(reading, "sync-openpgp-key-refresh-retry-count",
+					   &repo->refresh_count) != 0 ||
+			       read_decimal(reading, "sync-openpgp-key-refresh-retry-delay-exp-base",
+					    &repo->refresh_base) != 0 ||
+			       read_decimal(reading, "sync-openpgp-key-refresh-retry-delay-mult",
+					    &repo->refresh_mult) != 0 ||
+			       read_decimal(reading, "sync-openpgp-key-refresh-retry-delay-max",
+					    &repo->refresh_max) != 0 ||
+			       read_decimal(reading, "sync-openpgp-key-refresh-retry-overall-timeout",
+					    &repo->refresh_timeout) != 0 ||
+			       read_bool(reading, "sync-rsync-verify-metamanifest", &repo->verify_manifest) !=
+				       0 ||
+			       read_number(reading, "sync-rsync-verify-jobs", &repo->verify_jobs) != 0 ||
+			       read_number(reading, "sync-rsync-verify-max-age", &repo->verify_max_age) !=
+				       0 ||
+			       read_bool(reading, "sync-git-verify-commit-signature", &repo->verify_commit) !=
+				       0 ||
+			       read_bool(reading, "sync-webrsync-verify-signature", &repo->verify_archive) !=
+				       0
+		       ? -1
+		       : 0;
+}
+
 /* What a transport alone looks at. */
 static int read_transport(const struct reading *reading, struct repo *repo)
 {
@@ -443,15 +522,13 @@ static int read_transport(const struct reading *reading, struct repo *repo)
 			       read_text(reading, "sync-git-clone-extra-opts", &repo->git_options_text) !=
 				       0 ||
 			       read_words(reading, "sync-git-clone-extra-opts", &repo->git_options) != 0 ||
-			       read_bool(reading, "sync-git-verify-commit-signature", &repo->verify_commit) !=
-				       0 ||
 			       read_words(reading, "sync-rcu-command", &repo->command) != 0 ||
-			       read_bool(reading, "sync-webrsync-verify-signature", &repo->verify_archive) !=
-				       0 ||
+			       read_bool(reading, "sync-rsync-vcs-ignore", &repo->vcs_ignore) != 0 ||
+			       read_bool(reading, "sync-rcu-allow-older", &repo->allow_older) != 0 ||
 			       read_bool(reading, "sync-rcu-strip", &repo->strip) != 0 ||
 			       read_number(reading, "sync-rcu-max-size", &repo->max_size) != 0 ||
 			       read_number(reading, "sync-rcu-max-files", &repo->max_files) != 0 ||
-			       read_path(reading, "sync-openpgp-key-path", &repo->key_path) != 0
+			       read_openpgp(reading, repo) != 0
 		       ? -1
 		       : 0;
 }
@@ -476,6 +553,10 @@ static int repo_read(const struct reading *reading, bool from_portage, struct re
 		.strip = true,
 		.max_size = 16384,
 		.max_files = 1000000,
+		.verify_jobs = 1,
+		.refresh_base = 2,
+		.refresh_mult = 1,
+		.refresh_max = 60,
 	};
 	if (check_values(reading) != 0 || read_path(reading, "location", &repo->location) != 0 ||
 	    read_path(reading, STORE_DIR, &repo->store) != 0 ||
@@ -504,12 +585,15 @@ static int repo_read(const struct reading *reading, bool from_portage, struct re
 
 int repo_refuse(const struct repo *repo, enum repo_key key, const char *why, struct err *err)
 {
-	const char *const values[REPO_KEYS] = {
-		[REPO_SYNC_TYPE] = repo->sync_type,       [REPO_SYNC_URI] = repo->sync_uri,
-		[REPO_SYNC_OPTS] = repo->sync_opts_text,  [REPO_HOOKS] = repo->hooks,
-		[REPO_GIT_OPTS] = repo->git_options_text, [REPO_KEY_PATH] = repo->key_path,
-		[REPO_SYNC_USER] = repo->sync_user
-	};
+	const char *const values[REPO_KEYS] = { [REPO_SYNC_TYPE] = repo->sync_type,
+						[REPO_SYNC_URI] = repo->sync_uri,
+						[REPO_SYNC_OPTS] = repo->sync_opts_text,
+						[REPO_HOOKS] = repo->hooks,
+						[REPO_GIT_OPTS] = repo->git_options_text,
+						[REPO_KEY_PATH] = repo->key_path,
+						[REPO_SYNC_USER] = repo->sync_user,
+						[REPO_VERIFY_MANIFEST] = repo->verify_manifest ? "yes" : "no",
+						[REPO_VCS_IGNORE] = repo->vcs_ignore ? "yes" : "no" };
 
 	return err_fail(err, STATUS_USAGE, repo->where[key] ? repo->where[key] : repo->name,
 			"[%s] %s = %s: %s", repo->name, key_names[key], values[key] ? values[key] : "", why);

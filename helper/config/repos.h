@@ -26,7 +26,16 @@ enum repo_key {
 	REPO_GIT_OPTS,
 	REPO_KEY_PATH,
 	REPO_COMMAND,
+	REPO_VERIFY_MANIFEST,
+	REPO_VCS_IGNORE,
 	REPO_KEYS
+};
+
+/* sync-openpgp-key-refresh */
+enum key_refresh {
+	KEY_REFRESH_WKD, /* and where that fails by a keyserver */
+	KEY_REFRESH_KEYSERVER,
+	KEY_REFRESH_NO,
 };
 
 struct repo {
@@ -70,6 +79,16 @@ struct repo {
 	unsigned max_size;      /* sync-rcu-max-size: of an archive unpacked, in MiB */
 	unsigned max_files;     /* sync-rcu-max-files */
 	char *key_path;         /* sync-openpgp-key-path: NULL if not given */
+	char *keyserver;        /* sync-openpgp-keyserver: NULL if not given */
+	enum key_refresh key_refresh;
+	bool key_refresh_quiet; /* it is not worth a warning that there is none */
+	unsigned refresh_count; /* sync-openpgp-key-refresh-retry-count, and so on; seconds */
+	double refresh_base, refresh_mult, refresh_max, refresh_timeout; /* the last: 0: no limit */
+	bool verify_manifest;                                            /* sync-rsync-verify-metamanifest */
+	unsigned verify_jobs;    /* sync-rsync-verify-jobs; 0: as many as there are processors */
+	unsigned verify_max_age; /* sync-rsync-verify-max-age, in days; 0: any */
+	bool vcs_ignore;         /* sync-rsync-vcs-ignore */
+	bool allow_older;        /* sync-rcu-allow-older */
 };
 
 struct repos {

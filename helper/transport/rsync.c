@@ -17,6 +17,7 @@
 #include "helper/base/alloc.h"
 #include "helper/base/files.h"
 #include "helper/programs/run.h"
+#include "helper/transport/manifest.h"
 #include "helper/transport/source.h"
 #include "helper/transport/transport.h"
 
@@ -185,10 +186,39 @@ static int check_uri(const struct repo *repo, struct err *err)
 			   "not an absolute path, file://, rsync://, ssh:// or HOST:PATH", err);
 }
 
+/*
+ * A checkout that somebody works in would be migrated, and go when its snapshot does. (That of a snapshot came by
+ * rsync itself.)
+ */
+static int check_checkout(const struct repo *repo, struct err *err)
+{
+	static const char *const dirs[] = { "CVS", "RCS", "SCCS", ".bzr", ".git", ".hg", ".svn" };
+	struct stat st;
+	bool found = false;
+	size_t i;
+
+	if (repo->vcs_ignore || lstat(repo->location, &st) != 0 || !S_ISDIR(st.st_mode))
+		return 0;
+	for (i = 0; !found && i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		char *path = alloc_printf("%s/%s", repo->location, dirs[i]);
+
+		found = lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+		free(path);
+	}
+	if (!found)
+		return 0;
+	char *why = alloc_printf("%s/%s is there: it is somebody's checkout", repo->location, dirs[i - 1]);
+	const int result = repo_refuse(repo, REPO_VCS_IGNORE, why, err);
+	free(why);
+	return result;
+}
+
 static int rsync_check(const struct repo *repo, struct err *err)
 {
-	return check_uri(repo, err) != 0 || check_options(repo, err) != 0 ? -1
-									  : source_check_place(repo, err);
+	return check_uri(repo, err) != 0 || check_options(repo, err) != 0 || check_checkout(repo, err) != 0 ||
+			       manifest_check(repo, err) != 0
+		       ? -1
+		       : source_check_place(repo, err);
 }
 
 /* rsync(1), EXIT VALUES: what the usual ones mean for a snapshot. */
@@ -377,6 +407,9 @@ static void arguments_make(struct arguments *arguments, const struct repo *repo,
 		add(arguments, alloc_printf("--exclude=/%s", repo_portage_excludes[i]));
 		add(arguments, alloc_printf("--filter=P /%s", repo_portage_excludes[i]));
 	}
+	/* A server may hang. */
+	if (!source_path(repo->sync_uri))
+		add(arguments, alloc_copy("--timeout=180"));
 	for (char **word = repo->sync_opts; word && *word; word++)
 		add(arguments, alloc_copy(*word));
 	/* A server's greeting would be among the lines. */
@@ -428,6 +461,16 @@ static int rsync_fetch(const struct repo *repo, const struct staging *staging, c
 	return result;
 }
 
-const struct transport transport_rsync = {
-	.type = "rsync", .check = rsync_check, .stage = STAGE_BRANCH, .program = "rsync", .fetch = rsync_fetch
-};
+static int rsync_verify(const struct repo *repo, const char *path, const char *base, struct words *notes,
+			struct err *err)
+{
+	return source_check_age(repo, path, base, err) != 0 ? -1
+							    : manifest_verify(repo, path, base, notes, err);
+}
+
+const struct transport transport_rsync = { .type = "rsync",
+					   .check = rsync_check,
+					   .stage = STAGE_BRANCH,
+					   .program = "rsync",
+					   .fetch = rsync_fetch,
+					   .verify = rsync_verify };

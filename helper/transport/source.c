@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/transport/source.h"
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "helper/base/alloc.h"
@@ -61,6 +63,58 @@ int source_check_place(const struct repo *repo, struct err *err)
 	free(there);
 	free(store);
 	return what ? repo_refuse(repo, REPO_SYNC_URI, what, err) : 0;
+}
+
+FILE *source_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	FILE *file = NULL;
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		file = fdopen(fd, "r");
+	if (fd >= 0 && !file)
+		close(fd);
+	return file;
+}
+
+time_t source_time(const char *text, const char *format)
+{
+	struct tm tm = { .tm_sec = 0 };
+
+	return strptime(text, format, &tm) ? timegm(&tm) : 0;
+}
+
+static time_t timestamp_chk(const char *tree)
+{
+	char *path = alloc_printf("%s/metadata/timestamp.chk", tree), line[64];
+	FILE *file = source_open(path);
+	time_t time = 0;
+
+	if (file && fgets(line, sizeof(line), file))
+		time = source_time(line, "%a, %d %b %Y %H:%M:%S +0000");
+	if (file)
+		fclose(file);
+	free(path);
+	return time;
+}
+
+int source_compare_times(const struct repo *repo, time_t fresh, time_t old, struct err *err)
+{
+	char was[32] = "", is[32] = "";
+	struct tm tm;
+
+	if (repo->allow_older || fresh == 0 || fresh >= old)
+		return 0;
+	strftime(was, sizeof(was), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&old, &tm));
+	strftime(is, sizeof(is), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&fresh, &tm));
+	return err_fail(err, STATUS_FAILED, "the source",
+			"it is of %s, and what is published of %s (sync-rcu-allow-older)", is, was);
+}
+
+int source_check_age(const struct repo *repo, const char *path, const char *base, struct err *err)
+{
+	return base ? source_compare_times(repo, timestamp_chk(path), timestamp_chk(base), err) : 0;
 }
 
 int source_check_user(const struct repo *repo, struct err *err)

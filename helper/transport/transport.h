@@ -5,6 +5,7 @@
 #ifndef HELPER_TRANSPORT_TRANSPORT_H
 #define HELPER_TRANSPORT_TRANSPORT_H
 
+#include "helper/base/words.h"
 #include "helper/config/repos.h"
 #include "helper/snapshot/storage.h"
 #include "helper/tree/changes.h"
@@ -32,6 +33,13 @@ struct transport {
 	 */
 	int (*fetch)(const struct repo *repo, const struct staging *staging, const char *base,
 		     struct changes *changes, struct err *err);
+
+	/*
+	 * Is what was fetched to `path` fit to follow `base`? Called when nothing that we run holds it any more; NULL: it
+	 * is. What is refused stays for a look. `notes` gets what the administrator should know all the same.
+	 */
+	int (*verify)(const struct repo *repo, const char *path, const char *base, struct words *notes,
+		      struct err *err);
 };
 
 extern const struct transport transport_archive;

@@ -36,6 +36,16 @@ refused_line() {
 	refused_line 'sync-rcu-durability = half' '/repos.conf:6: .*sync-rcu-durability = half: '
 	refused_line 'sync-allow-hardlinks = no' '/repos.conf:6: .*sync-allow-hardlinks = no: '
 	refused_line 'sync-rsync-extra-opts = "x' '/repos.conf:6: .*sync-rsync-extra-opts = "x: '
+	refused_line 'sync-rsync-verify-metamanifest = maybe' '/repos.conf:6: .*sync-rsync-verify-metamanifest = maybe: '
+	refused_line 'sync-rsync-verify-jobs = -1' '/repos.conf:6: .*sync-rsync-verify-jobs = -1: '
+	refused_line 'sync-rsync-verify-max-age = old' '/repos.conf:6: .*sync-rsync-verify-max-age = old: '
+	refused_line 'sync-rsync-vcs-ignore = 1' '/repos.conf:6: .*sync-rsync-vcs-ignore = 1: '
+	refused_line 'sync-rcu-allow-older = 1' '/repos.conf:6: .*sync-rcu-allow-older = 1: '
+	refused_line 'sync-openpgp-key-path = key' '/repos.conf:6: .*sync-openpgp-key-path = key: not an absolute path'
+	refused_line 'sync-openpgp-key-refresh = often' '/repos.conf:6: .*sync-openpgp-key-refresh = often: none of'
+	refused_line 'sync-openpgp-key-refresh-retry-count = 0.5' '/repos.conf:6: .*retry-count = 0.5: '
+	refused_line 'sync-openpgp-key-refresh-retry-delay-mult = 1e3' '/repos.conf:6: .*retry-delay-mult = 1e3: '
+	refused_line 'sync-openpgp-key-refresh-retry-overall-timeout = .' '/repos.conf:6: .*retry-overall-timeout = .: '
 	refused_line 'nonsense' '/repos.conf:6: neither .*: nonsense'
 	refused_line '[it]' '/repos.conf:6: the section is there twice: \[it\]'
 	refused_line 'sync-uri = /x' '/repos.conf:6: the key is there twice .*: sync-uri = /x'
@@ -112,6 +122,7 @@ refused_line() {
 	cat >"$T/root/etc/portage/repos.conf/gentoo.conf" <<-END
 		[gentoo]
 		sync-uri = $SOURCE
+		sync-rsync-verify-metamanifest = no
 		sync-rcu = yes
 		sync-rcu-store-dir = %(EPREFIX)s/var/db/repos/.rcu/gentoo
 	END

@@ -19,6 +19,7 @@ cli_tests = \
 	tests/cli/list.bats \
 	tests/cli/local.bats \
 	tests/cli/lock.bats \
+	tests/cli/manifest.bats \
 	tests/cli/namespace.bats \
 	tests/cli/portage-faults.bats \
 	tests/cli/rcu-exec.bats \

@@ -95,7 +95,7 @@ static void test_exact_arguments(void **state)
 	char *opts[] = { (char *)"--exclude", (char *)"a b", (char *)"-z", NULL };
 	char *source = alloc_printf("%s/source//", top), *file = alloc_printf("file://%s/source", top);
 	char *base = alloc_printf("%s/s1", top);
-	struct repo repo = { .name = (char *)"r", .sync_uri = source };
+	struct repo repo = { .name = (char *)"r", .location = (char *)"/no/such", .sync_uri = source };
 	struct err err = ERR_NONE;
 
 	(void)state;
@@ -131,7 +131,7 @@ static void expect_changes(const char *const *want)
 static void test_changes(void **state)
 {
 	char *opts[] = { (char *)"--stats", NULL }, *source = alloc_printf("%s/source", top);
-	struct repo repo = { .name = (char *)"r", .sync_uri = source };
+	struct repo repo = { .name = (char *)"r", .location = (char *)"/no/such", .sync_uri = source };
 	struct err err = ERR_NONE;
 
 	(void)state;
@@ -161,7 +161,7 @@ static void test_changes(void **state)
 
 static void check(const char *uri, const char *message)
 {
-	struct repo repo = { .name = (char *)"r", .sync_uri = (char *)uri };
+	struct repo repo = { .name = (char *)"r", .location = (char *)"/no/such", .sync_uri = (char *)uri };
 	struct err err = ERR_NONE;
 	int result = transport_rsync.check(&repo, &err);
 
@@ -196,20 +196,26 @@ static void test_sources(void **state)
 static void test_ssh(void **state)
 {
 	char *opts[] = { (char *)"--rsh=false", NULL };
-	struct repo repo = { .name = (char *)"r", .sync_uri = (char *)"ssh://u@h/p/q", .sync_opts = opts };
+	struct repo repo = { .name = (char *)"r",
+			     .location = (char *)"/no/such",
+			     .sync_uri = (char *)"ssh://u@h/p/q",
+			     .sync_opts = opts };
 	struct err err = ERR_NONE;
 
 	(void)state;
 	need_rsync();
 	assert_int_equal(fetch(&repo, "s4", NULL, &err), -1);
-	expect_words(ALWAYS "--rsh=false\n" SAYS "u@h:/p/q/\n%s/s4/\n", top);
+	expect_words(ALWAYS "--timeout=180\n--rsh=false\n" SAYS "u@h:/p/q/\n%s/s4/\n", top);
 	assert_int_equal(err.status, STATUS_FAILED);
 }
 
 static void check_option(const char *first, const char *second, bool good)
 {
 	char *opts[] = { (char *)first, (char *)second, NULL };
-	struct repo repo = { .name = (char *)"r", .sync_uri = (char *)"/s", .sync_opts = opts };
+	struct repo repo = { .name = (char *)"r",
+			     .location = (char *)"/no/such",
+			     .sync_uri = (char *)"/s",
+			     .sync_opts = opts };
 	struct err err = ERR_NONE;
 
 	if ((transport_rsync.check(&repo, &err) == 0) != good)
@@ -246,7 +252,9 @@ static void test_options_of_the_user(void **state)
 
 static void test_failures(void **state)
 {
-	struct repo repo = { .name = (char *)"r", .sync_uri = (char *)"/no/such/source" };
+	struct repo repo = { .name = (char *)"r",
+			     .location = (char *)"/no/such",
+			     .sync_uri = (char *)"/no/such/source" };
 	char *path = alloc_copy(getenv("PATH"));
 	struct err err = ERR_NONE;
 
@@ -266,7 +274,9 @@ static void test_failures(void **state)
 
 static void test_which_transport(void **state)
 {
-	struct repo repo = { .name = (char *)"r", .sync_type = (char *)"rsync" };
+	struct repo repo = { .name = (char *)"r",
+			     .location = (char *)"/no/such",
+			     .sync_type = (char *)"rsync" };
 	struct err err = ERR_NONE;
 
 	(void)state;
