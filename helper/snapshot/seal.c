@@ -334,16 +334,28 @@ static int make_whole(struct seal *seal, struct err *err)
 
 /* ---- */
 
+/* Can this one be built on the base's record? Whether all of that is there is asked only after a boot that it may not have
+ * outlived. */
+static bool base_known(struct seal *seal, const struct store *store)
+{
+	struct record base;
+	const uint64_t number = seal->record->base;
+	bool known = seal->trees->base != NULL && record_head(store, number, &base) == RECORD_GOOD;
+
+	seal->several = !known || base.several;
+	if (known && record_unsure(&base)) {
+		known = record_read(store, number, &base) == RECORD_GOOD;
+		record_release(&base);
+	}
+	return known;
+}
+
 static int seal_opened(struct seal *seal, const struct store *store, const struct changes *hint,
 		       struct err *err)
 {
-	struct record *record = seal->record, base;
-	const bool known = seal->trees->base != NULL &&
-			   record_read(store, record->base, &base) == RECORD_GOOD;
+	struct record *record = seal->record;
+	const bool known = base_known(seal, store);
 
-	seal->several = !known || base.several;
-	if (known)
-		record_release(&base);
 	if (hint != NULL && hint->unknown)
 		hint = NULL;
 	if (find_and_share(seal, hint, err) != 0 ||

@@ -22,7 +22,9 @@ enum {
 	FLAG_WHOLE = 1,
 	FLAG_SEVERAL = 2,
 	FLAG_DURABLE = 4,
-	HEADER_SIZE = 16 + 4 * 2 + 8 * 5 + 8 * 3 + 40,
+	FLAG_ATTRS = 8,
+	FORMAT = 2,
+	HEADER_SIZE = 16 + 4 * 2 + 8 * 5 + 8 * 3 + 8 * 3 + 40 + DIGEST_SIZE,
 	ENTRY_SIZE = 4 * 2 + 4 * 4 + 8 * 4 + 8 + 2 * DIGEST_SIZE, /* before its path */
 };
 
@@ -138,12 +140,15 @@ static void get(const char **at, void *bytes, size_t size)
 	*at += size;
 }
 
-static void put_header(char **at, const struct record *record)
+static void put_header(char **at, const struct record *record, size_t size)
 {
+	const char *begin = *at;
+	struct digest digest;
+
 	put(at, magic, sizeof(magic));
-	put32(at, 1);
+	put32(at, FORMAT);
 	put32(at, (record->whole ? FLAG_WHOLE : 0u) | (record->several ? FLAG_SEVERAL : 0u) |
-			  (record->durable ? FLAG_DURABLE : 0u));
+			  (record->durable ? FLAG_DURABLE : 0u) | (record->attrs ? FLAG_ATTRS : 0u));
 	put64(at, record->number);
 	put64(at, record->base);
 	put64(at, record->chain);
@@ -152,7 +157,12 @@ static void put_header(char **at, const struct record *record)
 	put64(at, record->root.ino);
 	put64(at, (uint64_t)record->root.born);
 	put64(at, record->root.born_ns);
+	put64(at, record->bottom);
+	put64(at, (uint64_t)record->looked);
+	put64(at, size);
 	put(at, record->boot, sizeof(record->boot));
+	digest_bytes(begin, (size_t)(*at - begin), &digest);
+	put(at, digest.bytes, DIGEST_SIZE);
 }
 
 static void put_entry(char **at, const struct record_entry *entry)
@@ -183,7 +193,7 @@ static char *record_bytes(const struct record *record, size_t *size)
 	char *bytes = alloc_grow(NULL, *size, 1), *at = bytes;
 	struct digest digest;
 
-	put_header(&at, record);
+	put_header(&at, record, *size);
 	for (size_t i = 0; i < record->count; i++)
 		put_entry(&at, &record->entries[i]);
 	digest_bytes(bytes, (size_t)(at - bytes), &digest);
@@ -191,17 +201,14 @@ static char *record_bytes(const struct record *record, size_t *size)
 	return bytes;
 }
 
-static bool get_header(const char **at, struct record *record)
+static void get_fields(const char **at, struct record *record, uint64_t *size)
 {
-	char mark[sizeof(magic)];
-
-	get(at, mark, sizeof(mark));
-	if (memcmp(mark, magic, sizeof(magic)) != 0 || get32(at) != 1)
-		return false;
 	const uint32_t flags = get32(at);
+
 	record->whole = (flags & FLAG_WHOLE) != 0;
 	record->several = (flags & FLAG_SEVERAL) != 0;
 	record->durable = (flags & FLAG_DURABLE) != 0;
+	record->attrs = (flags & FLAG_ATTRS) != 0;
 	record->number = get64(at);
 	record->base = get64(at);
 	record->chain = get64(at);
@@ -210,8 +217,28 @@ static bool get_header(const char **at, struct record *record)
 	record->root.ino = get64(at);
 	record->root.born = (int64_t)get64(at);
 	record->root.born_ns = (uint32_t)get64(at);
+	record->bottom = get64(at);
+	record->looked = (int64_t)get64(at);
+	*size = get64(at);
 	get(at, record->boot, sizeof(record->boot));
-	return record->boot[sizeof(record->boot) - 1] == '\0';
+}
+
+/* `size` is that of the file: half a one is known from its header. */
+static bool get_header(const char **at, struct record *record, uint64_t size)
+{
+	const char *begin = *at;
+	char mark[sizeof(magic)];
+	struct digest digest;
+	uint64_t written;
+
+	get(at, mark, sizeof(mark));
+	if (memcmp(mark, magic, sizeof(magic)) != 0 || get32(at) != FORMAT)
+		return false;
+	get_fields(at, record, &written);
+	digest_bytes(begin, (size_t)(*at - begin), &digest);
+	const bool same = memcmp(digest.bytes, *at, DIGEST_SIZE) == 0;
+	*at += DIGEST_SIZE;
+	return same && written == size && record->boot[sizeof(record->boot) - 1] == '\0';
 }
 
 static bool get_entry(const char **at, const char *end, struct record_entry *entry)
@@ -245,7 +272,7 @@ static bool record_parse(struct record *record, size_t size)
 	struct digest digest;
 
 	digest_bytes(record->data, size - DIGEST_SIZE, &digest);
-	if (memcmp(digest.bytes, end, DIGEST_SIZE) != 0 || !get_header(&at, record) ||
+	if (memcmp(digest.bytes, end, DIGEST_SIZE) != 0 || !get_header(&at, record, size) ||
 	    record->room > size / ENTRY_SIZE)
 		return false;
 	record->entries = alloc_grow(NULL, record->room, sizeof(*record->entries));
@@ -286,7 +313,8 @@ static bool is_of_snapshot(const struct store *store, const struct record *recor
 	return same;
 }
 
-static enum record_state record_load(const struct store *store, uint64_t number, struct record *record)
+/* A descriptor, and the size of what may be a record by that; -1: there is none, or errno is not ENOENT. */
+static int record_open(const struct store *store, uint64_t number, off_t *size)
 {
 	char name[RECORD_NAME_ROOM];
 	struct stat st;
@@ -294,18 +322,29 @@ static enum record_state record_load(const struct store *store, uint64_t number,
 	record_name(number, name);
 	int fd = openat(store->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? RECORD_MISSING : RECORD_TORN;
+		return -1;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= HEADER_SIZE + DIGEST_SIZE &&
 	    st.st_size < RECORD_MAX) {
-		record->data = alloc_grow(NULL, (size_t)st.st_size, 1);
-		if (file_read(fd, record->data, (size_t)st.st_size, 0) == st.st_size &&
-		    record_parse(record, (size_t)st.st_size) && record->number == number) {
-			close(fd);
-			return RECORD_GOOD;
-		}
+		*size = st.st_size;
+		return fd;
 	}
 	close(fd);
-	return RECORD_TORN;
+	errno = EINVAL;
+	return -1;
+}
+
+static enum record_state record_load(const struct store *store, uint64_t number, struct record *record)
+{
+	off_t size;
+	int fd = record_open(store, number, &size);
+
+	if (fd < 0)
+		return errno == ENOENT ? RECORD_MISSING : RECORD_TORN;
+	record->data = alloc_grow(NULL, (size_t)size, 1);
+	const bool good = file_read(fd, record->data, (size_t)size, 0) == size &&
+			  record_parse(record, (size_t)size) && record->number == number;
+	close(fd);
+	return good ? RECORD_GOOD : RECORD_TORN;
 }
 
 enum record_state record_read(const struct store *store, uint64_t number, struct record *record)
@@ -319,6 +358,25 @@ enum record_state record_read(const struct store *store, uint64_t number, struct
 	return state;
 }
 
+enum record_state record_head(const struct store *store, uint64_t number, struct record *record)
+{
+	char header[HEADER_SIZE];
+	const char *at = header;
+	off_t size;
+	int fd = record_open(store, number, &size);
+
+	*record = (struct record)RECORD_NONE;
+	if (fd < 0)
+		return errno == ENOENT ? RECORD_MISSING : RECORD_TORN;
+	const bool good = file_read(fd, header, sizeof(header), 0) == sizeof(header) &&
+			  get_header(&at, record, (uint64_t)size) && record->number == number;
+	close(fd);
+	record->room = 0;
+	if (!good)
+		return RECORD_TORN;
+	return is_of_snapshot(store, record) ? RECORD_GOOD : RECORD_FOREIGN;
+}
+
 /*
  * Straight to its name: what is cut short by a crash or a full disk is known by its digest, and has no snapshot. One
  * that was left by a publish that died is in the way, and nobody's.
@@ -329,6 +387,8 @@ int record_write(const struct store *store, struct record *record, uint64_t numb
 	size_t size;
 
 	record->number = number;
+	if (record->whole)
+		record->bottom = number;
 	record->durable = store->durable;
 	boot_now(record->boot);
 	record_name(number, name);
@@ -361,8 +421,7 @@ static void add_changed(const struct record *record, struct changes *changes)
 			changes_add(changes, record->entries[i].path, strlen(record->entries[i].path));
 }
 
-/* May what is on disk be older than the record? A machine that lost power keeps what it likes of what is not durable. */
-static bool record_unsure(const struct record *record)
+bool record_unsure(const struct record *record)
 {
 	char boot[sizeof(record->boot)];
 
@@ -471,18 +530,36 @@ enum record_state record_manifest(const struct store *store, uint64_t number, st
 	return state;
 }
 
+static bool digest_any(const struct digest *digest)
+{
+	static const struct digest none;
+
+	return memcmp(digest, &none, sizeof(none)) != 0;
+}
+
+static bool has_attrs(const struct record *record)
+{
+	for (size_t i = 0; i < record->count; i++)
+		if (digest_any(&record->entries[i].attrs))
+			return true;
+	return false;
+}
+
 void record_follow(const struct store *store, struct record *record)
 {
 	struct record base, manifest;
 
-	if (!record->whole && record_read(store, record->base, &base) == RECORD_GOOD) {
+	record->attrs = has_attrs(record);
+	if (!record->whole && record_head(store, record->base, &base) == RECORD_GOOD) {
 		record->chain = base.chain + record->count;
 		record->total = base.total;
-		record_release(&base);
+		record->bottom = base.bottom;
+		record->attrs = record->attrs || base.attrs;
 		if (record->chain > record->total &&
 		    record_manifest(store, record->base, &manifest) == RECORD_GOOD) {
 			record_fold(&manifest, record);
 			record_release(&manifest);
+			record->attrs = has_attrs(record);
 		}
 	}
 	if (record->whole) {
@@ -493,87 +570,58 @@ void record_follow(const struct store *store, struct record *record)
 
 /* ---- which are needed ---- */
 
-static void needed_add(struct numbers *needed, uint64_t number)
-{
-	needed->list = alloc_grow(needed->list, needed->count + 1, sizeof(*needed->list));
-	needed->list[needed->count++] = number;
-}
-
-static bool is_needed(const struct numbers *needed, uint64_t number)
-{
-	for (size_t i = 0; i < needed->count; i++)
-		if (needed->list[i] == number)
-			return true;
-	return false;
-}
-
-/* The header alone, unproved: enough to say what may go. */
-static bool record_head(const struct store *store, uint64_t number, struct record *record)
-{
-	char name[RECORD_NAME_ROOM], header[HEADER_SIZE];
-	const char *at = header;
-
-	record_name(number, name);
-	int fd = openat(store->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	const bool good = fd >= 0 && file_read(fd, header, sizeof(header), 0) == sizeof(header) &&
-			  get_header(&at, record);
-	if (fd >= 0)
-		close(fd);
-	return good;
-}
-
 /*
- * Down from one snapshot: to a whole record, for the manifest, and to the oldest snapshot that there is, since that may
- * be recycled.
+ * Each snapshot needs what is between it and its last whole record, for the manifest. A record whose header is bad ends
+ * its chain anyway.
  */
-static void chain_mark(const struct store *store, uint64_t number, uint64_t oldest, struct numbers *needed)
+static uint64_t lowest_needed(const struct store *store, const struct numbers *snapshots, uint64_t lowest)
 {
-	bool whole = false;
 
-	while (number != 0 && (!whole || number >= oldest) && !is_needed(needed, number)) {
-		struct record record = RECORD_NONE;
+	for (size_t i = 0; i < snapshots->count; i++) {
+		struct record record;
 
-		needed_add(needed, number);
-		if (!record_head(store, number, &record))
-			return;
-		whole = whole || record.whole;
-		number = record.base < number ? record.base : 0;
+		if (record_head(store, snapshots->list[i], &record) == RECORD_GOOD && record.bottom < lowest)
+			lowest = record.bottom;
 	}
+	return lowest;
 }
 
-/* The number of the spare, which may be older than all snapshots; `oldest` where there is none. */
-static uint64_t oldest_of_spares(const struct store *store, uint64_t oldest)
+/* From the lowest to the highest of all trees that there are: the spare may be older or newer than all snapshots. */
+static void range_find(const struct store *store, const struct numbers *snapshots, uint64_t *lowest,
+		       uint64_t *highest)
 {
 	DIR *list = directory_open(store->dir, STORE_SPARE);
 	const struct dirent *entry;
 	uint64_t number;
 
-	while (list != NULL && (entry = directory_next(list)) != NULL)
-		if (snapshot_number_parse(entry->d_name, strcspn(entry->d_name, "@"), &number) &&
-		    number < oldest)
-			oldest = number;
+	if (snapshots->count != 0) {
+		*lowest = snapshots->list[0];
+		*highest = snapshots->list[snapshots->count - 1];
+	}
+	while (list != NULL && (entry = directory_next(list)) != NULL) {
+		if (!snapshot_number_parse(entry->d_name, strcspn(entry->d_name, "@"), &number))
+			continue;
+		*lowest = number < *lowest ? number : *lowest;
+		*highest = number > *highest ? number : *highest;
+	}
 	if (list != NULL)
 		closedir(list);
-	return oldest;
 }
 
 int record_sweep(const struct store *store, struct err *err)
 {
-	struct numbers records = { NULL, 0 }, snapshots = { NULL, 0 }, needed = { NULL, 0 };
+	struct numbers records = { NULL, 0 }, snapshots = { NULL, 0 };
 	char name[RECORD_NAME_ROOM];
-	uint64_t oldest = 0;
+	uint64_t lowest = UINT64_MAX, highest = 0;
 	int result = -1;
 
 	if (store_names(store, STORE_RECORD, "", &records, err) == 0 &&
 	    store_numbers(store, &snapshots, NULL, NULL, err) == 0)
 		result = 0;
-	if (result == 0 && snapshots.count != 0)
-		oldest = oldest_of_spares(store, snapshots.list[0]);
-	/* The newest first, so that a mark of an older chain ends where it joins one. */
-	for (size_t i = snapshots.count; result == 0 && i-- > 0;)
-		chain_mark(store, snapshots.list[i], oldest, &needed);
+	range_find(store, &snapshots, &lowest, &highest);
+	lowest = lowest_needed(store, &snapshots, lowest);
 	for (size_t i = 0; result == 0 && i < records.count; i++) {
-		if (is_needed(&needed, records.list[i]))
+		if (records.list[i] >= lowest && records.list[i] <= highest)
 			continue;
 		record_name(records.list[i], name);
 		if (unlinkat(store->dir, name, 0) != 0 && errno != ENOENT)
@@ -581,6 +629,5 @@ int record_sweep(const struct store *store, struct err *err)
 	}
 	numbers_release(&records);
 	numbers_release(&snapshots);
-	numbers_release(&needed);
 	return result;
 }

@@ -14,9 +14,9 @@
  * chain of records, down to a whole one, is the manifest of each snapshot in it. A snapshot without a good record
  * (Portage's, a migrated tree, one of an older version) is "in doubt": everything has to be looked at.
  *
- * The format: little endian; a header (struct record without the lists), `count` entries in path_order(), SHA-256 of all
- * before it. Names are as on disk, any bytes but slash and zero. Readers need no lock: a record that is there and good
- * does not change, and one that goes while it is read is a missing one.
+ * The format: little endian; a header (struct record without the lists, and the file's size) and its SHA-256, `count`
+ * entries in path_order(), SHA-256 of all before it. Names are as on disk, any bytes but slash and zero. Readers need no
+ * lock: a record that is there and good does not change, and one that goes while it is read is a missing one.
  */
 #ifndef HELPER_STORE_RECORD_H
 #define HELPER_STORE_RECORD_H
@@ -63,10 +63,14 @@ struct record {
 	uint64_t base; /* 0: none, or one in doubt */
 	bool whole;
 	bool several;            /* there may be files with several names in this tree */
+	bool attrs;              /* there may be extended attributes or ACLs */
 	bool durable;            /* it was on disk before its snapshot had its number */
 	char boot[BOOT_ID_ROOM]; /* under which it was written */
 	uint64_t chain;          /* entries in the records since the last whole one, this one included */
 	uint64_t total;          /* entries of the last whole one */
+	uint64_t bottom;         /* the number of the last whole one */
+	int64_t looked;          /* when the tree was last compared with its source also in links and attributes;
+				    0: not known */
 	struct record_root root;
 
 	struct record_entry *entries; /* in path_order() */
@@ -87,6 +91,16 @@ enum record_state {
 
 /* Reads record N; anything but GOOD leaves RECORD_NONE. That its snapshot is gone does not matter. */
 enum record_state record_read(const struct store *store, uint64_t number, struct record *record);
+
+/*
+ * The header of record N alone, whatever the size of the rest, which is not looked at but for its length: for who builds
+ * on a record, not on what it says of single names. There is nothing to release.
+ */
+enum record_state record_head(const struct store *store, uint64_t number, struct record *record);
+
+/* May what is on disk be older than the record? A machine that lost power keeps what it likes of what is not durable. */
+bool record_unsure(const struct record *record);
+
 void record_release(struct record *record);
 
 /* The entry of a path, or NULL. */
@@ -128,7 +142,10 @@ int record_root_of(int fd, struct record_root *root);
 /* Writes the record of `number`; on disk (but for the name) where the store is durable. */
 int record_write(const struct store *store, struct record *record, uint64_t number, struct err *err);
 
-/* Removes records that nobody needs: neither a snapshot that is there, nor the chain of one. Under the lock. */
+/*
+ * Removes records that nobody needs: what is older than all trees that there are, and than the last whole record of each, or
+ * newer than all. Under the lock.
+ */
 int record_sweep(const struct store *store, struct err *err);
 
 #endif
