@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "helper/base/alloc.h"
@@ -82,6 +83,8 @@ static int stage_and_fetch(const struct options *options, struct session *sessio
 		session->staging.guard = way != GUARD_NONE ? &guard : NULL;
 		result = fetch(options, session, transport, changes, err);
 		session->staging.guard = NULL;
+		if (!session->staging.plain)
+			session->staging.looked = time(NULL);
 	}
 	/* The transport knows better what changed. */
 	if (result == 0 && way != GUARD_NONE)

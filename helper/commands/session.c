@@ -286,6 +286,7 @@ static int staging_unlink_shared(struct session *session, struct err *err)
 	session->staging_dir = -1;
 	session->staging = (struct staging)STAGING_NONE;
 	result = stage_from(session, STAGE_COPY, session->store.dir, name, err);
+	session->staging.looked = linked.looked;
 	if (session->store.storage->discard(&session->store, &linked, err) != 0)
 		result = -1;
 	free(name);

@@ -323,6 +323,24 @@ static int spare_take(struct store *store, int dir, const char *id, uint64_t num
 
 /* ---- staging ---- */
 
+#define LOOK_SECONDS (24 * 60 * 60)
+
+/* What is known of snapshot `number`, from which the tree was made. */
+static void staging_learn(const struct store *store, uint64_t number, struct staging *staging)
+{
+	const int64_t now = time(NULL);
+	struct record record;
+
+	staging->looked = 0;
+	staging->plain = false;
+	if (number == 0 || record_head(store, number, &record) != RECORD_GOOD)
+		return;
+	staging->looked = record.looked;
+	/* A time in the future is none: the clock was set back. */
+	staging->plain = !record.several && !record.attrs && !record_unsure(&record) &&
+			 record.looked <= now && now - record.looked < LOOK_SECONDS;
+}
+
 /* What latest names; 0 where somebody has deleted that: there is nothing to begin with, then. */
 static int latest_present(const struct store *store, uint64_t *number, struct err *err)
 {
@@ -336,13 +354,11 @@ static int latest_present(const struct store *store, uint64_t *number, struct er
 	return 0;
 }
 
-static int stage_into(struct store *store, enum stage_kind kind, int dir, const char *id, struct err *err)
+static int stage_into(struct store *store, enum stage_kind kind, int dir, const char *id, uint64_t number,
+		      struct err *err)
 {
-	uint64_t number = 0;
 	int result;
 
-	if (kind != STAGE_EMPTY && latest_present(store, &number, err) != 0)
-		return -1;
 	if (kind == STAGE_BRANCH && number != 0 && spare_take(store, dir, id, number) == 0)
 		return 0;
 	if (number != 0)
@@ -361,10 +377,14 @@ static int stage_into(struct store *store, enum stage_kind kind, int dir, const 
 
 static int hardlink_stage(struct store *store, enum stage_kind kind, struct staging *staging, struct err *err)
 {
+	uint64_t number = 0;
+
+	if (kind != STAGE_EMPTY && latest_present(store, &number, err) != 0)
+		return -1;
 	int dir = open_below(store, STORE_STAGING, err);
 	char *id = new_id();
 
-	if (dir < 0 || stage_into(store, kind, dir, id, err) != 0) {
+	if (dir < 0 || stage_into(store, kind, dir, id, number, err) != 0) {
 		if (dir >= 0)
 			close(dir);
 		free(id);
@@ -372,6 +392,7 @@ static int hardlink_stage(struct store *store, enum stage_kind kind, struct stag
 	}
 	close(dir);
 	staging_set(store, staging, id);
+	staging_learn(store, number, staging);
 	return 0;
 }
 
@@ -442,6 +463,7 @@ static int hardlink_seal(struct store *store, const struct staging *staging, uin
 					  .base = base != 0 ? name : NULL,
 					  .spare = spare };
 	int result = seal_tree(store, &trees, base, hint, record, err);
+	record->looked = staging->looked;
 	free(spare);
 	sides_close(&sides);
 	return result;

@@ -19,6 +19,10 @@ struct staging {
 	char *id;
 	char *path;                /* absolute */
 	const struct guard *guard; /* what runs in it is held by this (guard.h); NULL: it need not be */
+	int64_t looked; /* when this tree, or what it was made from, was compared with its source also in links and
+			   attributes (record.h); who does so sets it */
+	bool plain; /* that was within a day, and there were none: no file with several names, no extended
+		       attribute, no ACL */
 };
 #define STAGING_NONE       \
 	{                  \

@@ -576,7 +576,6 @@ void record_follow(const struct store *store, struct record *record)
  */
 static uint64_t lowest_needed(const struct store *store, const struct numbers *snapshots, uint64_t lowest)
 {
-
 	for (size_t i = 0; i < snapshots->count; i++) {
 		struct record record;
 

@@ -6,12 +6,18 @@
  * make it write elsewhere, or end well without having copied the whole, are refused.
  *
  * What it changed it says itself: a line for each name (--out-format), to a file in memory.
+ *
+ * Hard links, ACLs and extended attributes cost rsync half as much again as all the rest, and nearly no source has any.
+ * So in a tree that has none (`plain`, storage.h) it is not asked for them. Of what it did change, a source on this
+ * machine is then looked at, and where that has some after all rsync comes a second time and brings them. What appeared
+ * on a file that is otherwise unchanged, or elsewhere, is seen when the tree is not `plain`: after a day at most.
  */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "helper/base/alloc.h"
@@ -389,18 +395,48 @@ static void changes_read(int fd, struct changes *changes)
 	free(text);
 }
 
+/* Has dir/path links or attributes that rsync -a would not bring? What is gone has none. */
+static bool is_more(const char *dir, const char *path)
+{
+	char *name = alloc_printf("%s/%s", dir, path);
+	struct stat st;
+	const bool more = lstat(name, &st) == 0 &&
+			  ((!S_ISDIR(st.st_mode) && st.st_nlink > 1) || llistxattr(name, NULL, 0) > 0);
+
+	free(name);
+	return more;
+}
+
+static bool source_has_more(const struct repo *repo, const struct changes *changes)
+{
+	const char *source = source_path(repo->sync_uri);
+	bool more = false;
+
+	for (size_t i = 0; source != NULL && !more && i < changes->count; i++)
+		more = is_more(source, changes->paths[i]);
+	return more;
+}
+
+struct fetching {
+	const struct repo *repo;
+	const struct staging *staging;
+	int lines;  /* where it tells what it changes; -1: it does not */
+	bool plain; /* links and attributes are left out */
+};
+
 /*
- * All words; `says`: it is to tell what it changes. What is excluded is not in the new version, whether the branch had it
+ * All words. What is excluded is not in the new version, whether the branch had it
  * or not (--delete-excluded): a version is made of its source and the options, and not of the one before it. But what
  * Portage leaves alone (P25) goes on from version to version, as in a store that Portage writes.
  */
-static void arguments_make(struct arguments *arguments, const struct repo *repo,
-			   const struct staging *staging, bool says)
+static void arguments_make(struct arguments *arguments, const struct fetching *fetching)
 {
-	static const char *const always[] = {
-		"rsync", "-aHAX", "--delete", "--delete-excluded", "--modify-window=-1", "--numeric-ids"
-	};
+	static const char *const always[] = { "--delete", "--delete-excluded", "--modify-window=-1",
+					      "--numeric-ids" };
+	const struct repo *repo = fetching->repo;
 
+	add(arguments, alloc_copy("rsync"));
+	add(arguments, alloc_copy(fetching->plain ? "-a" : "-aHAX"));
 	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		add(arguments, alloc_copy(always[i]));
 	for (size_t i = 0; repo->from_portage && repo_portage_excludes[i]; i++) {
@@ -413,14 +449,14 @@ static void arguments_make(struct arguments *arguments, const struct repo *repo,
 	for (char **word = repo->sync_opts; word && *word; word++)
 		add(arguments, alloc_copy(*word));
 	/* A server's greeting would be among the lines. */
-	if (says) {
+	if (fetching->lines >= 0) {
 		add(arguments, alloc_copy("--no-motd"));
 		add(arguments, alloc_copy("--out-format=%i %n"));
 	}
 	char *source = source_of(arguments, repo->sync_uri);
 	add(arguments, alloc_copy("--"));
 	add(arguments, source);
-	add(arguments, alloc_printf("%s/", staging->path));
+	add(arguments, alloc_printf("%s/", fetching->staging->path));
 }
 
 static void arguments_release(struct arguments *arguments)
@@ -430,34 +466,48 @@ static void arguments_release(struct arguments *arguments)
 	free(arguments->list);
 }
 
+static int fetch_once(const struct fetching *fetching, struct changes *changes, struct err *err)
+{
+	struct arguments arguments = { .list = NULL };
+	struct user user;
+	int result = user_of_fetch(fetching->repo, &user, err);
+
+	arguments_make(&arguments, fetching);
+	const struct run rsync = { .argv = (const char *const *)arguments.list,
+				   .out = fetching->lines >= 0 ? fetching->lines : 0,
+				   .user = &user,
+				   .guard = fetching->staging->guard,
+				   .subject = "rsync",
+				   .explain = explain,
+				   .timeout = fetching->repo->timeout };
+	if (result == 0)
+		result = run(&rsync, err);
+	if (result == 0 && fetching->lines >= 0)
+		changes_read(fetching->lines, changes);
+	arguments_release(&arguments);
+	user_release(&user);
+	return result;
+}
+
 static int rsync_fetch(const struct repo *repo, const struct staging *staging, const char *base,
 		       struct changes *changes, struct err *err)
 {
-	struct arguments arguments = { .list = NULL };
-	/* Without this we learn less, and what rsync does is the same. */
-	int lines = says_changes(repo) ? memfd_create("rsync", MFD_CLOEXEC) : -1;
-	struct user user;
-	int result = user_of_fetch(repo, &user, err);
+	/* Without the lines we learn less, and what rsync does is the same. */
+	struct fetching fetching = { .repo = repo,
+				     .staging = staging,
+				     .lines = says_changes(repo) ? memfd_create("rsync", MFD_CLOEXEC) : -1 };
 
 	(void)base; /* the staging tree is a branch of it */
-	arguments_make(&arguments, repo, staging, lines >= 0);
-	const struct run rsync = { .argv = (const char *const *)arguments.list,
-				   .out = lines >= 0 ? lines : 0,
-				   .user = &user,
-				   .guard = staging->guard,
-				   .subject = "rsync",
-				   .explain = explain,
-				   .timeout = repo->timeout };
-	if (result == 0)
-		result = run(&rsync, err);
-	if (lines < 0)
+	if (fetching.lines < 0)
 		changes_set_unknown(changes);
-	else if (result == 0)
-		changes_read(lines, changes);
-	if (lines >= 0)
-		close(lines);
-	arguments_release(&arguments);
-	user_release(&user);
+	fetching.plain = staging->plain && !changes->unknown;
+	int result = fetch_once(&fetching, changes, err);
+	if (result == 0 && fetching.plain && (changes->unknown || source_has_more(repo, changes))) {
+		fetching.plain = false;
+		result = fetch_once(&fetching, changes, err);
+	}
+	if (fetching.lines >= 0)
+		close(fetching.lines);
 	return result;
 }
 

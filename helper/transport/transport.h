@@ -29,7 +29,8 @@ struct transport {
 	 * Fetches into the staging tree. `base` is the absolute path of the tree that readers see now, or NULL:
 	 * files that are equal to it in content and all metadata may be linked to it, and it is never written
 	 * to. `changes` (empty before) gets what it may have changed in a STAGE_BRANCH or STAGE_COPY; who
-	 * cannot tell says changes_set_unknown(). On failure the staging tree and `changes` hold anything.
+	 * cannot tell says changes_set_unknown(). Where the tree is not `plain` (storage.h) links and attributes are
+	 * compared, too. On failure the staging tree and `changes` hold anything.
 	 */
 	int (*fetch)(const struct repo *repo, const struct staging *staging, const char *base,
 		     struct changes *changes, struct err *err);

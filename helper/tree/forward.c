@@ -3,6 +3,10 @@
  * Side 0 is mine, side 1 theirs. The differences come in the order of a walk, a directory before what is in it: so what
  * is made has a place, and what is deleted takes what is in it along. Times and modes of directories come last, from the
  * inside out.
+ *
+ * It is not compared again: each difference is gone when its calls have succeeded, and nobody else is in the tree. What
+ * tree_diff() finds is what there is on disk, whatever the set said: in its directories a name that the set forgot is found,
+ * too.
  */
 #include "helper/tree/tree.h"
 
@@ -127,13 +131,6 @@ static int forward_metadata(struct forward *forward, const char *path)
 	return result;
 }
 
-static int left_over(void *context, const char *path, enum tree_difference kind, struct err *err)
-{
-	(void)context;
-	(void)kind;
-	return err_fail(err, STATUS_FAILED, path[0] != '\0' ? path : "the root", "is not as it should be");
-}
-
 static int forward_opened(struct forward *forward, struct err *err)
 {
 	if (forward_all(forward, err) != 0)
@@ -165,8 +162,6 @@ int tree_forward(int mine_dir, const char *mine, int theirs_dir, const char *the
 		if (forward.reach[side].root >= 0)
 			close(forward.reach[side].root);
 	}
-	if (result == 0 && forward.count != 0)
-		result = tree_diff(mine_dir, mine, theirs_dir, theirs, within, left_over, NULL, err);
 	while (forward.count != 0)
 		free(forward.list[--forward.count].path);
 	free(forward.list);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -319,6 +320,43 @@ static void test_sweep(void **state)
 	assert_int_equal(system("test \"$(ls store/.rcu-repo/record | xargs)\" = '1 2'"), 0);
 }
 
+static bool is_plain(int64_t looked, const char *commands)
+{
+	stage_and_run(commands);
+	staging.looked = looked;
+	publish_staged(NULL);
+	stage_and_run("true");
+	return staging.plain;
+}
+
+/* Is it known of a tree that it has neither links nor attributes, and for how long? */
+static void test_plain(void **state)
+{
+	const int64_t now = time(NULL), day = 24 * 60 * 60;
+
+	(void)state;
+	assert_true(is_plain(now, FIRST));
+	assert_true(staging.looked == now);
+	assert_true(is_plain(now - day + 600, "echo a > a"));
+	assert_false(is_plain(now - day, "echo b > b"));
+	assert_false(is_plain(now + 600, "echo c > c"));
+	assert_false(is_plain(0, "echo d > g"));
+	assert_true(is_plain(now, "echo e > e"));
+	if (system("touch x && setfattr -n user.k -v v x") == 0) {
+		assert_false(is_plain(now, "echo f > h && setfattr -n user.k -v v h"));
+		assert_true(staging.looked == now);
+		assert_false(is_plain(now, "echo g > i"));
+		assert_true(staging.looked == now);
+	}
+}
+
+static void test_not_plain_with_links(void **state)
+{
+	(void)state;
+	assert_false(is_plain(time(NULL), FIRST " && ln z same"));
+	assert_false(is_plain(time(NULL), "echo a > a"));
+}
+
 /* The content of the spare directory, in one line. */
 static void expect_spares(const char *want)
 {
@@ -449,6 +487,8 @@ int main(void)
 		record_test(test_chain),
 		record_test(test_doubt),
 		record_test(test_sweep),
+		record_test(test_plain),
+		record_test(test_not_plain_with_links),
 		record_test(test_recycle),
 		record_test(test_occupied_is_not_recycled),
 		record_test(test_not_beside_portage),

@@ -18,11 +18,13 @@
 #include "tests/unit/skip.h"
 
 static const char wrapper[] = "#!/bin/sh\n"
+			      "echo >>calls\n"
 			      "for word; do printf '%s\\n' \"$word\"; done >\"$RECORD\"\n"
 			      "PATH=$REAL_PATH exec rsync \"$@\"\n";
 
 static char *top;
 static struct changes told; /* by the last fetch() */
+static bool plain;          /* what fetch() says of the tree */
 
 static int enter(void **state)
 {
@@ -60,7 +62,9 @@ static void need_rsync(void)
 /* Fetches into an empty NAME; the caller releases nothing. */
 static int fetch(const struct repo *repo, const char *name, const char *base, struct err *err)
 {
-	struct staging staging = { .id = (char *)"id", .path = alloc_printf("%s/%s", top, name) };
+	struct staging staging = { .id = (char *)"id",
+				   .path = alloc_printf("%s/%s", top, name),
+				   .plain = plain };
 
 	changes_release(&told);
 	scratch_mkdir(staging.path);
@@ -88,7 +92,8 @@ static void expect_words(const char *format, ...)
 
 /* What it is to tell, and what ends its options. */
 #define SAYS "--no-motd\n--out-format=%%i %%n\n--\n"
-#define ALWAYS "-aHAX\n--delete\n--delete-excluded\n--modify-window=-1\n--numeric-ids\n"
+#define ALWAYS "-aHAX\n" DELETE
+#define DELETE "--delete\n--delete-excluded\n--modify-window=-1\n--numeric-ids\n"
 
 static void test_exact_arguments(void **state)
 {
@@ -272,6 +277,39 @@ static void test_failures(void **state)
 	assert_string_equal(err.text, "rsync: cannot be run: rsync: not found");
 }
 
+/* Only a source that has links and attributes pays for them. */
+static void test_plain(void **state)
+{
+	char *source = alloc_printf("%s/source", top);
+	struct repo repo = { .name = (char *)"r", .sync_uri = source };
+	struct err err = ERR_NONE;
+
+	(void)state;
+	need_rsync();
+	plain = true;
+	assert_int_equal(system("rm -rf source calls && mkdir -p source/d && echo 1 >source/d/one"), 0);
+	assert_int_equal(fetch(&repo, "s7", NULL, &err), 0);
+	expect_words("-a\n" DELETE SAYS "%s/source/\n%s/s7/\n", top, top);
+	assert_int_equal(system("test $(wc -l <calls) = 1 && ln source/d/one source/d/two"), 0);
+	assert_int_equal(fetch(&repo, "s7", NULL, &err), 0);
+	expect_words(ALWAYS SAYS "%s/source/\n%s/s7/\n", top, top);
+	assert_int_equal(system("test $(wc -l <calls) = 3 && test s7/d/one -ef s7/d/two"), 0);
+	expect_changes((const char *const[]){ "d", "d/two", NULL });
+	if (system("rm source/d/two && setfattr -n user.x -v y source/d/one 2>/dev/null && touch "
+		   "source/d/one") == 0) {
+		assert_int_equal(fetch(&repo, "s7", NULL, &err), 0);
+		assert_int_equal(system("getfattr -n user.x s7/d/one >getfattr.log 2>&1"), 0);
+	}
+	/* What rsync says cannot be read: then nothing can be concluded from it. */
+	char *opts[] = { (char *)"--stats", NULL };
+	repo.sync_opts = opts;
+	assert_int_equal(fetch(&repo, "s7", NULL, &err), 0);
+	expect_words(ALWAYS "--stats\n--\n%s/source/\n%s/s7/\n", top, top);
+	plain = false;
+	changes_release(&told);
+	free(source);
+}
+
 static void test_which_transport(void **state)
 {
 	struct repo repo = { .name = (char *)"r",
@@ -299,6 +337,7 @@ int main(void)
 		cmocka_unit_test(test_ssh),
 		cmocka_unit_test(test_options_of_the_user),
 		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_which_transport),
 	};
 
