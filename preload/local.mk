@@ -6,7 +6,7 @@ SHIM_SOURCES = \
 	preload/state.c preload/state.h \
 	preload/at.c \
 	preload/dir.c \
-	preload/fts.c \
+	preload/fts.c preload/fts_walk.h \
 	preload/give_back.c \
 	preload/load.c \
 	preload/mounts.c \

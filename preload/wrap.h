@@ -134,7 +134,7 @@ struct next {
 	struct dirent *(*readdir)(DIR *directory);
 	struct dirent64 *(*readdir64)(DIR *directory);
 	int (*closedir)(DIR *directory);
-	/* Not wrapped: for walks that libc would need memory for, too (walk.c, fts.c, words.c). */
+	/* Not wrapped: for walks that libc would need memory for, too (walk.c, fts_walk.h, words.c). */
 	DIR *(*fdopendir)(int fd);
 	void *(*malloc)(size_t size);
 	void *(*calloc)(size_t count, size_t size);

@@ -238,6 +238,7 @@ static void stream_walks(any_call *call)
 	stream_walk(FTS_PHYSICAL);
 	stream_walk(FTS_PHYSICAL | FTS_NOCHDIR);
 	stream_walk(FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_SEEDOT);
+	stream_walk(FTS_LOGICAL);
 }
 
 #define STREAM(open, read, children, close)                        \

@@ -24,6 +24,12 @@ tests_preload_words_CPPFLAGS = $(PROBE_CPPFLAGS)
 tests_preload_words_CFLAGS = $(WARN_CFLAGS)
 tests_preload_words_LDFLAGS =
 
+check_PROGRAMS += tests/preload/fts
+tests_preload_fts_SOURCES = tests/preload/fts.c
+tests_preload_fts_CPPFLAGS = $(PROBE_CPPFLAGS)
+tests_preload_fts_CFLAGS = $(WARN_CFLAGS)
+tests_preload_fts_LDFLAGS =
+
 # Never installed; -rpath makes libtool build it as a shared object.
 check_LTLIBRARIES += tests/preload/libothers.la
 tests_preload_libothers_la_SOURCES = tests/preload/others.c

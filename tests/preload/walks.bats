@@ -70,6 +70,89 @@ walked() { PROBE_FOLLOW=1 "$PROBE" "$2" "$1" | sed -E "s|$T/[a-z]*/||g; s| [0-9]
 	done
 }
 
+# fts_told PROGRAM ROOM OPTION...: what a walk tells; %T is the room
+fts_told() {
+	local program=$1 room=$2
+	shift 2
+	if [ "$room" = swap ]; then
+		LD_PRELOAD=${SHIM-$RCU_EXEC_SHIM} RCU_EXEC_PINS="$T/swap/place/location=$T/swap/store/snapshots/1" \
+			"$program" "${@//%T/$T/$room}"
+	else
+		"$program" "${@//%T/$T/$room}"
+	fi | sed "s|$T/$room|ROOM|g"
+}
+
+# The two rooms alike in times, too
+fts_rooms() {
+	place "$T/bare" 1
+	place "$T/swap" 10
+	for room in bare swap; do
+		ln -s "$T/$room/place/location" "$T/$room/place/beside/whole"
+		ln -s dir "$T/$room/store/snapshots/1/dirlink"
+		mkdir -p "$T/$room/store/snapshots/1/dir/skip/below" "$T/$room/place/empty"
+		mkfifo "$T/$room/store/snapshots/1/dir/pipe"
+		find "$T/$room" -depth -exec touch -h -d @1500000000 {} +
+	done
+}
+
+# fts_same PROGRAM
+fts_same() {
+	local options how
+	local roots=(%T/place %T/place/location %T/place/link/ %T/place/beside/into %T/place/beside/whole/dir %T/store/latest/up/.. %T/place/location/dangling
+		%T/place/empty %T/none %T/place/beside/file %T/place/location/.)
+	for options in physical logical physical,nochdir logical,nochdir physical,comfollow physical,comfollow,seedot logical,seedot physical,nostat \
+		physical,nostat,nochdir logical,nostat logical,xdev physical,comfollow,xdev,nostat,seedot unknown; do
+		for how in -s -sc -sn -sf -sa "-sk skip" "-sfc" "-scak dir"; do
+			fts_told "$1" bare -o $options $how "${roots[@]}" >"$T/want"
+			fts_told "$1" swap -o $options $how "${roots[@]}" >"$T/got"
+			diff "$T/want" "$T/got" || { echo "$options $how"; return 1; }
+		done
+	done
+	# each by itself, relative, and unsorted
+	for room in bare swap; do
+		cd "$T/$room/place"
+		for root in . .. location link ../store/latest/dir beside/into/sub/ ""; do
+			fts_told "$1" $room -o logical "$root"
+			fts_told "$1" $room -o physical,comfollow -c "$root" | sort
+			fts_told "$1" $room -o physical -fcs "$root" location
+		done >"$T/$room.relative"
+	done
+	diff "$T/bare.relative" "$T/swap.relative"
+	grep -q file-of-1 "$T/bare.relative"
+}
+
+@test "fts tells what it would without a swap: every option, instruction and kind of root" {
+	fts_rooms
+	fts_same "$PROBES/fts"
+	fts_told "$PROBES/fts" swap -o logical %T/place/beside >"$T/pinned"
+	grep -q whole/file-of-1 "$T/pinned"
+	"$PROBES/fts" -o logical "$T/swap/place/beside" >"$T/unpinned"
+	grep -q whole/file-of-10 "$T/unpinned"
+}
+
+@test "fts goes where no path leads: deeper than PATH_MAX" {
+	local level room
+	fts_rooms
+	for room in bare swap; do
+		(
+			cd "$T/$room/store/snapshots/1/dir"
+			for level in {1..30}; do
+				mkdir "$(printf 'd%0200d' "$level")"
+				cd "$(printf 'd%0200d' "$level")"
+				echo "$level" >file
+				touch -d @1500000000 file
+			done
+		)
+	done
+	for options in physical physical,comfollow logical physical,comfollow,nochdir; do
+		fts_told "$PROBES/fts" bare -so $options %T/place/location %T/place/location/dir >"$T/want"
+		fts_told "$PROBES/fts" swap -so $options %T/place/location %T/place/location/dir >"$T/got"
+		diff "$T/want" "$T/got"
+	done
+	fts_told "$PROBES/fts" swap -so physical,comfollow %T/place/location >"$T/got"
+	[ "$(grep -c 'd0000' "$T/got")" -gt 60 ]
+}
+
 @test "fts tells several roots as they were spelled" {
 	make_version() { mkdir -p "$1/dir"; echo "$2" >"$1/dir/$2"; }
 	make_store
