@@ -65,6 +65,7 @@ helper_libhelper_a_SOURCES = \
 	helper/programs/guard_kernel.c helper/programs/guard_kernel.h \
 	helper/programs/hooks.c helper/programs/hooks.h \
 	helper/programs/run.c helper/programs/run.h \
+	helper/transport/apart.c helper/transport/apart.h \
 	helper/transport/archive.c \
 	helper/transport/below.c helper/transport/below.h \
 	helper/transport/command.c \

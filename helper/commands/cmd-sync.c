@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,20 +14,46 @@
 #include "helper/config/user.h"
 #include "helper/programs/guard.h"
 #include "helper/programs/hooks.h"
+#include "helper/transport/below.h"
 #include "helper/transport/transport.h"
 
-/* The tree that is filled belongs to whom the repository is fetched as; its place in the store stays ours. */
-static int give_away(const struct session *session, struct err *err)
+static int give(void *context, const struct below_entry *entry, struct err *err)
 {
-	struct user user;
-	int result = user_of_fetch(session->repo, &user, err);
+	const struct user *user = context;
 
-	if (result == 0 && geteuid() == 0 && (user.uid != (uid_t)-1 || user.gid != (gid_t)-1) &&
-	    fchown(session->staging_dir, user.uid, user.gid) != 0)
-		result = err_errno(err, STATUS_FAILED, session->staging.path, "cannot be given to %s",
-				   session->repo->sync_user ? session->repo->sync_user : user.name);
-	user_release(&user);
-	return result;
+	if (fchownat(entry->dir, entry->name, user->uid, user->gid, AT_SYMLINK_NOFOLLOW) != 0)
+		return err_errno(err, STATUS_FAILED, entry->path, "cannot be given to the sync-user");
+	return 0;
+}
+
+/*
+ * The tree that is filled belongs to whom the repository is fetched as; its place in the store stays ours. The tree
+ * itself comes last: he is not there before all of it, where it is to be, is his.
+ */
+static int give_away(const struct session *session, const struct user *user, bool whole, struct err *err)
+{
+	if (geteuid() != 0 || !user_is_other(user))
+		return 0;
+	if (whole && below_each(session->staging_dir, give, (void *)user, err) != 0)
+		return -1;
+	if (fchown(session->staging_dir, user->uid, user->gid) != 0)
+		return err_errno(err, STATUS_FAILED, session->staging.path,
+				 "cannot be given to the sync-user");
+	return 0;
+}
+
+/*
+ * Was the version that readers see fetched by somebody else? Its files cannot be changed by him, nor be given to him,
+ * for they are those of that version: he needs a copy of his own.
+ */
+static bool is_foreign(const struct session *session, const struct user *user)
+{
+	char *base = session_base(session);
+	struct stat st;
+	const bool foreign = base && user->uid != (uid_t)-1 && stat(base, &st) == 0 && st.st_uid != user->uid;
+
+	free(base);
+	return foreign;
 }
 
 static int fetch(const struct options *options, const struct session *session,
@@ -59,7 +87,30 @@ static int verify(struct session *session, const struct transport *transport, st
 	return result == 0 ? 0 : session_refuse(session, &why, err);
 }
 
-/* A tree as the transport wants it, with it filled. */
+/* A tree as the transport and who fetches want it, and how what they run in it is to be held. */
+static int stage(struct session *session, const struct transport *transport, enum guard_way *way,
+		 struct changes *changes, struct err *err)
+{
+	enum stage_kind kind = transport->stage;
+	struct user user;
+	int result = user_of_fetch(session->repo, &user, err);
+	const bool foreign = is_foreign(session, &user);
+
+	if (transport->program && !foreign)
+		*way = guard_choose(&session->store, transport->program, GUARD_KNOWN);
+	if (kind == STAGE_BRANCH && (foreign || (transport->program && *way == GUARD_NONE)))
+		kind = STAGE_COPY;
+	if (result == 0)
+		result = session_stage(session, kind, err);
+	if (result == 0)
+		result = give_away(session, &user, kind == STAGE_COPY, err);
+	/* Each file has another owner. */
+	if (foreign)
+		changes_set_unknown(changes);
+	user_release(&user);
+	return result;
+}
+
 static int stage_and_fetch(const struct options *options, struct session *session,
 			   const struct transport *transport, struct changes *changes, struct err *err)
 {
@@ -67,15 +118,8 @@ static int stage_and_fetch(const struct options *options, struct session *sessio
 	struct guard guard = GUARD_OFF;
 	enum guard_way way = GUARD_NONE;
 
-	enum stage_kind stage = transport->stage;
-	if (transport->program) {
-		way = guard_choose(&session->store, transport->program, GUARD_KNOWN);
-		stage = way == GUARD_NONE ? STAGE_COPY : stage;
-	}
 	job_step("staging");
-	int result = session_stage(session, stage, err);
-	if (result == 0)
-		result = give_away(session, err);
+	int result = stage(session, transport, &way, changes, err);
 	if (result == 0)
 		result = guard_start(&guard, &session->staging, way, err);
 	if (result == 0) {
@@ -131,7 +175,13 @@ static int sync_locked(const struct options *options, struct session *session, s
 static int sync_repo(const struct options *options, const struct repo *repo, struct err *err)
 {
 	const struct transport *transport = transport_find(repo, err);
+	struct user user;
+
 	if (!transport || transport->check(repo, err) != 0)
+		return -1;
+	const int result = user_of_fetch(repo, &user, err);
+	user_release(&user);
+	if (result != 0)
 		return -1;
 	return session_run(options, repo, "sync", SESSION_WRITE, sync_locked, err);
 }

@@ -140,6 +140,11 @@ void user_release(struct user *user)
 	*user = (struct user)USER_NONE;
 }
 
+bool user_is_other(const struct user *user)
+{
+	return (user->uid != (uid_t)-1 && user->uid != geteuid()) || user->gid != (gid_t)-1;
+}
+
 int user_become(const struct user *user)
 {
 	umask(user->umask);

@@ -8,6 +8,7 @@
 #ifndef HELPER_CONFIG_USER_H
 #define HELPER_CONFIG_USER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "helper/config/repos.h"
@@ -41,6 +42,9 @@ int user_trusted(const struct repo *repo, uid_t *uid, struct err *err);
  */
 int user_of_fetch(const struct repo *repo, struct user *user, struct err *err);
 void user_release(struct user *user);
+
+/* Is it anybody but us as we are? */
+bool user_is_other(const struct user *user);
 
 /*
  * In a child, before its exec: becomes the user, with environment and umask. -1 and errno. The parent-death signal is to

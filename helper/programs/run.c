@@ -109,6 +109,12 @@ child_start(const struct run *run, const struct signals *signals, pid_t parent, 
 	for (const char *const *entry = run->env; entry && *entry; entry++)
 		if (putenv((char *)*entry) != 0)
 			child_fail(report, "environment", *entry);
+	if (run->body) {
+		/* `report` is one of them: all is well so far. */
+		if (close_range(3, ~0U, 0) != 0)
+			child_fail(report, "descriptors cannot be closed", run->argv[0]);
+		_exit(run->body(run->context));
+	}
 	execvp(run->argv[0], (char *const *)run->argv);
 	child_fail(report, "cannot be run", run->argv[0]);
 }

@@ -14,7 +14,13 @@ struct guard;
 
 struct run {
 	const char *const *argv; /* argv[0] is looked up in PATH */
-	const char *cwd;         /* NULL: ours */
+	/*
+	 * Not NULL: this is called in its place, in a copy of us with no other descriptor, and returns the exit status.
+	 * argv[0] is its name in messages.
+	 */
+	int (*body)(const void *context);
+	const void *context;
+	const char *cwd; /* NULL: ours */
 	const char *const
 		*env; /* NULL-terminated "NAME=value" to add or replace, "NAME" to remove; or NULL */
 	int in, out;  /* its stdin and stdout; 0: ours, and our stderr (stdout is for results) */

@@ -17,6 +17,7 @@
 #include "helper/base/files.h"
 #include "helper/base/words.h"
 #include "helper/programs/run.h"
+#include "helper/transport/apart.h"
 #include "helper/transport/source.h"
 #include "helper/transport/transport.h"
 #include "helper/transport/unpack.h"
@@ -42,8 +43,14 @@ static int archive_check(const struct repo *repo, struct err *err)
 	if (repo->verify_archive && !repo->key_path)
 		return repo_refuse(repo, REPO_KEY_PATH,
 				   "not set, and sync-webrsync-verify-signature needs it", err);
-	return source_check_user(repo, err);
+	return 0;
 }
+
+/* Where it is from, and as whom it is fetched. */
+struct source {
+	const struct repo *repo;
+	const struct user *user;
+};
 
 static char *address_of(const struct repo *repo)
 {
@@ -88,7 +95,7 @@ static const char *curl_explain(int status)
 	}
 }
 
-static int download(const struct repo *repo, const char *address, int fd, struct err *err)
+static int download(const struct source *source, const char *address, int fd, struct err *err)
 {
 	const char *const argv[] = { "curl",
 				     "--silent",
@@ -112,70 +119,118 @@ static int download(const struct repo *repo, const char *address, int fd, struct
 	const struct run curl = { .argv = argv,
 				  .subject = "curl",
 				  .cwd = "/",
+				  .user = source->user,
 				  .out = fd,
-				  .timeout = repo->timeout,
+				  .timeout = source->repo->timeout,
 				  .explain = curl_explain };
 
 	return run(&curl, err);
 }
 
-/* The whole of a file that others may write to meanwhile. */
-static int copy_file(int from, int to)
+/* The file that was opened is the file that is there now, with nothing written to it meanwhile. */
+static bool is_unchanged(int fd, const struct stat *before)
 {
-	ssize_t done;
+	struct stat now;
 
-	while ((done = sendfile(to, from, NULL, 1 << 30)) > 0)
-		;
-	return done == 0 ? 0 : -1;
+	return fstat(fd, &now) == 0 && now.st_size == before->st_size &&
+	       now.st_mtim.tv_sec == before->st_mtim.tv_sec && now.st_mtim.tv_nsec == before->st_mtim.tv_nsec;
 }
 
-/* The archive, open for reading. What is to be judged first is a copy that nobody else can write to. */
-static int archive_get(const struct repo *repo, const struct staging *staging, const char *address,
+/* What copy() could not do. */
+enum {
+	NOT_OPENED = 1,
+	NOT_A_FILE,
+	NOT_READ,
+	NOT_UNCHANGED
+};
+
+static const char *copy_explain(int status)
+{
+	static const char *const why[] = { [NOT_OPENED] = "it cannot be opened",
+					   [NOT_A_FILE] = "not an ordinary file",
+					   [NOT_READ] = "it cannot be read, or not be written here",
+					   [NOT_UNCHANGED] = "it was changed while it was read" };
+
+	return status > 0 && status < (int)(sizeof(why) / sizeof(why[0])) ? why[status] : NULL;
+}
+
+/* The whole of a file that others may write to meanwhile, to the standard output: by whom it may be read. */
+static int copy(const void *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat before;
+	ssize_t done;
+
+	if (fd < 0)
+		return NOT_OPENED;
+	if (fstat(fd, &before) != 0 || !S_ISREG(before.st_mode))
+		return NOT_A_FILE;
+	while ((done = sendfile(STDOUT_FILENO, fd, NULL, 1 << 30)) > 0)
+		;
+	return done != 0 ? NOT_READ : is_unchanged(fd, &before) ? 0 : NOT_UNCHANGED;
+}
+
+/* The content of an address, a path or not, to `fd`, fetched by the sync-user. */
+static int get(const struct source *source, const char *address, int fd, struct err *err)
+{
+	const char *path = source_path(address), *const argv[] = { path, NULL };
+	const struct run reader = { .argv = argv,
+				    .body = copy,
+				    .context = path,
+				    .subject = path,
+				    .user = source->user,
+				    .out = fd,
+				    .timeout = source->repo->timeout,
+				    .explain = copy_explain };
+
+	return path ? run(&reader, err) : download(source, address, fd, err);
+}
+
+/*
+ * The archive, open for reading. What is to be judged first is a copy that nobody else can write to; and what is to be
+ * unpacked by somebody else is one that he may open.
+ */
+static int archive_get(const struct source *source, const struct staging *staging, const char *address,
 		       struct err *err)
 {
+	const bool other = user_is_other(source->user);
 	const char *path = source_path(address);
-	int fd = path ? open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1, copy;
+	int fd;
 	struct stat st;
 
-	if (path && fd < 0)
-		return err_errno(err, STATUS_FAILED, path, "cannot be opened");
-	if (path && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
-		close(fd);
-		return err_fail(err, STATUS_FAILED, path, "not an ordinary file");
-	}
-	if (path && !repo->verify_archive)
+	if (!path || source->repo->verify_archive || other) {
+		fd = nameless(staging, err);
+		if (fd >= 0 && get(source, address, fd, err) == 0 &&
+		    (!other || fchown(fd, source->user->uid, source->user->gid) == 0))
+			return fd;
+		err_errno(err, STATUS_FAILED, address, "cannot be given to the sync-user");
+	} else if ((fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)) < 0) {
+		err_errno(err, STATUS_FAILED, path, "cannot be opened");
+	} else if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
 		return fd;
-	copy = nameless(staging, err);
-	if (copy >= 0 && (path ? copy_file(fd, copy) : download(repo, address, copy, err)) != 0) {
-		err_errno(err, STATUS_FAILED, address, "cannot be copied");
-		close(copy);
-		copy = -1;
+	} else {
+		err_fail(err, STATUS_FAILED, path, "not an ordinary file");
 	}
 	if (fd >= 0)
 		close(fd);
-	return copy;
+	return -1;
 }
 
 /* --- the signature --- */
 
 /* The detached signature, in memory: the archive's name with one of the suffixes. */
-static int signature_get(const struct repo *repo, const char *address, struct err *err)
+static int signature_get(const struct source *source, const char *address, struct err *err)
 {
 	int fd = memfd_create("signature", MFD_CLOEXEC);
 	struct err last = ERR_NONE;
 
 	for (size_t i = 0; fd >= 0 && i < sizeof(signature_suffixes) / sizeof(signature_suffixes[0]); i++) {
 		char *name = alloc_printf("%s%s", address, signature_suffixes[i]);
-		const char *path = source_path(name);
-		const int from = path ? open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
-		bool got;
 
 		err_clear(&last);
-		got = path ? from >= 0 && copy_file(from, fd) == 0 : download(repo, name, fd, &last) == 0;
-		if (from >= 0)
-			close(from);
+		const int result = get(source, name, fd, &last);
 		free(name);
-		if (got)
+		if (result == 0)
 			return fd;
 	}
 	if (fd >= 0)
@@ -239,13 +294,14 @@ static int signature_judge(const struct repo *repo, int archive, int signature, 
 	return result;
 }
 
-static int signature_check(const struct repo *repo, int archive, const char *address, struct err *err)
+static int signature_check(const struct source *source, int archive, const char *address, struct err *err)
 {
+	const struct repo *repo = source->repo;
 	int result = -1, signature, keys;
 
 	if (!repo->verify_archive)
 		return 0;
-	signature = signature_get(repo, address, err);
+	signature = signature_get(source, address, err);
 	if (signature < 0)
 		return -1;
 	keys = keyring_get(repo, err);
@@ -291,40 +347,55 @@ static int unpack(const struct unpack *unpack, struct err *err)
 	return rewind_to_begin(unpack->archive, err) == 0 ? unpack_tar(unpack, err) : -1;
 }
 
-/* The file that was opened is the file that is there now, with nothing written to it meanwhile. */
-static int unchanged_check(int archive, const struct stat *before, struct err *err)
-{
-	struct stat now;
+struct work {
+	struct unpack job;
+	bool other;
+};
 
-	if (fstat(archive, &now) == 0 && now.st_size == before->st_size &&
-	    now.st_mtim.tv_sec == before->st_mtim.tv_sec && now.st_mtim.tv_nsec == before->st_mtim.tv_nsec)
-		return 0;
-	return err_fail(err, STATUS_FAILED, "the archive", "it was changed while it was read");
+/* It is his tree. */
+static int archive_work(void *context, struct changes *changes, struct err *err)
+{
+	struct work *work = context;
+	struct unpack *job = &work->job;
+	struct stat before;
+	int result = -1;
+
+	job->changes = changes;
+	if (work->other)
+		job->archive = STDIN_FILENO;
+	job->tree = open(job->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (job->tree < 0 || fstat(job->archive, &before) != 0)
+		err_errno(err, STATUS_FAILED, job->path, "cannot be opened");
+	else if (unpack(job, err) == 0)
+		result = is_unchanged(job->archive, &before) ? 0
+							     : err_fail(err, STATUS_FAILED, "the archive",
+									"it was changed while it was read");
+	if (job->tree >= 0)
+		close(job->tree);
+	return result;
 }
 
 static int archive_fetch(const struct repo *repo, const struct staging *staging, const char *base,
 			 struct changes *changes, struct err *err)
 {
 	char *address = address_of(repo);
-	struct unpack job = { .repo = repo, .path = staging->path, .changes = changes, .tree = -1 };
-	struct stat before;
-	int result = -1;
+	struct user user;
+	const struct source source = { .repo = repo, .user = &user };
+	struct work work = { .job = { .repo = repo, .path = staging->path, .archive = -1, .tree = -1 } };
+	struct apart apart = { .repo = repo, .user = &user, .work = archive_work, .context = &work };
+	int result = user_of_fetch(repo, &user, err), archive = -1;
 
 	(void)base;
-	job.archive = archive_get(repo, staging, address, err);
-	if (job.archive >= 0 && fstat(job.archive, &before) == 0 &&
-	    signature_check(repo, job.archive, address, err) == 0) {
-		job.tree = open(staging->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (job.tree < 0)
-			err_errno(err, STATUS_FAILED, staging->path, "cannot be opened");
-		else if (unpack(&job, err) == 0)
-			result = unchanged_check(job.archive, &before, err);
-	}
-	if (job.tree >= 0)
-		close(job.tree);
-	if (job.archive >= 0)
-		close(job.archive);
+	if (result == 0)
+		archive = work.job.archive = apart.in = archive_get(&source, staging, address, err);
+	work.other = user_is_other(&user);
+	result = archive >= 0 && signature_check(&source, archive, address, err) == 0
+			 ? apart_run(&apart, changes, err)
+			 : -1;
+	if (archive >= 0)
+		close(archive);
 	free(address);
+	user_release(&user);
 	return result;
 }
 

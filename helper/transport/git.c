@@ -29,9 +29,9 @@
 #include "helper/base/words.h"
 #include "helper/programs/hooks.h"
 #include "helper/programs/run.h"
+#include "helper/transport/apart.h"
 #include "helper/transport/below.h"
 #include "helper/transport/git_run.h"
-#include "helper/transport/source.h"
 #include "helper/transport/transport.h"
 #include "helper/tree/tree.h"
 
@@ -287,13 +287,20 @@ static bool old_is_exact(const struct git *git)
 	return git->base != 0 && number_of(line) == git->base;
 }
 
+/* STORE/.rcu-repo. The caller frees it. */
+static char *ours_of(const struct staging *staging)
+{
+	const size_t tail = strlen(STORE_STAGING) - strlen(STORE_OURS) + 1 + strlen(staging->id);
+
+	return alloc_printf("%.*s", (int)(strlen(staging->path) - tail), staging->path);
+}
+
 static int git_init(struct git *git, const char *base, struct err *err)
 {
 	char line[32];
-	const size_t tail = strlen(STORE_STAGING) - strlen(STORE_OURS) + 1 + strlen(git->staging->id);
 	const char *path = git->staging->path;
 
-	git->ours = alloc_printf("%.*s", (int)(strlen(path) - tail), path);
+	git->ours = ours_of(git->staging);
 	git->objects = alloc_printf("%s/" OBJECTS, git->ours);
 	git->worktree = alloc_printf("%s/" WORKTREES "/%s", git->ours, git->staging->id);
 	git->dir = open(git->ours, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -733,15 +740,49 @@ static int fetch_and_checkout(struct git *git, struct err *err)
 	return exact && strcmp(git->old, git->fresh) == 0 ? 0 : checkout_difference(git, exact, err);
 }
 
-static int git_fetch(const struct repo *repo, const struct staging *staging, const char *base,
-		     struct changes *changes, struct err *err)
+struct work {
+	const struct repo *repo;
+	const struct staging *staging;
+	const char *base;
+};
+
+static int git_work(void *context, struct changes *changes, struct err *err)
 {
-	struct git git = { .repo = repo, .staging = staging, .changes = changes, .dir = -1, .tree = -1 };
-	int result = git_init(&git, base, err);
+	const struct work *work = context;
+	struct git git = {
+		.repo = work->repo, .staging = work->staging, .changes = changes, .dir = -1, .tree = -1
+	};
+	int result = git_init(&git, work->base, err);
 
 	if (result == 0)
 		result = fetch_and_checkout(&git, err);
 	git_release(&git);
+	return result;
+}
+
+/*
+ * All of it is the sync-user's, the object store, too: git does not work in a repository of somebody else's, and is
+ * right, for what it says there may be run.
+ */
+static int git_fetch(const struct repo *repo, const struct staging *staging, const char *base,
+		     struct changes *changes, struct err *err)
+{
+	struct work work = { .repo = repo, .staging = staging, .base = base };
+	struct user user;
+	const struct apart apart = { .repo = repo, .user = &user, .work = git_work, .context = &work };
+	int result = user_of_fetch(repo, &user, err), dir = -1;
+	char *ours = ours_of(staging);
+
+	if (result == 0 && (dir = open(ours, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+		result = err_errno(err, STATUS_FAILED, ours, "cannot be opened");
+	if (result == 0 && apart_own(&user, dir, OBJECTS, err) == 0)
+		result = apart_run(&apart, changes, err);
+	else
+		result = -1;
+	if (dir >= 0)
+		close(dir);
+	free(ours);
+	user_release(&user);
 	return result;
 }
 
@@ -762,7 +803,7 @@ static int git_check(const struct repo *repo, struct err *err)
 	if (repo->verify_commit && !repo->key_path)
 		return repo_refuse(repo, REPO_KEY_PATH,
 				   "not set, and sync-git-verify-commit-signature needs it", err);
-	return branch_find(repo, &branch, err) != 0 ? -1 : source_check_user(repo, err);
+	return branch_find(repo, &branch, err);
 }
 
 const struct transport transport_git = {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * local: a directory of this machine, copied with all its metadata (by reflink where the file system has them). It is
- * compared with its copy in the end: what was changed while it was copied is no version of anything.
+ * compared with its copy in the end: what was changed while it was copied is no version of anything. Copied by a
+ * sync-user it is as rsync would do that: the files are his, and what he may not read is an error.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 
 #include "helper/base/alloc.h"
 #include "helper/base/files.h"
+#include "helper/transport/apart.h"
 #include "helper/transport/source.h"
 #include "helper/transport/transport.h"
 #include "helper/tree/climb.h"
@@ -25,7 +28,7 @@ static int local_check(const struct repo *repo, struct err *err)
 		return repo_refuse(repo, REPO_SYNC_URI, "not set", err);
 	if (!source_path(repo->sync_uri))
 		return repo_refuse(repo, REPO_SYNC_URI, "not an absolute path or file://", err);
-	return source_check_place(repo, err) != 0 ? -1 : source_check_user(repo, err);
+	return source_check_place(repo, err);
 }
 
 /* A name for the copy in the tree that nothing in the source has. The caller frees it. */
@@ -89,17 +92,25 @@ static int copy_and_compare(const char *path, int source, const struct staging *
 	return result < 0 ? -1 : 0;
 }
 
-static int local_fetch(const struct repo *repo, const struct staging *staging, const char *base,
-		       struct changes *changes, struct err *err)
+struct work {
+	const struct staging *staging;
+	const char *path;
+	bool other; /* by somebody who cannot give files away */
+};
+
+static int local_work(void *context, struct changes *changes, struct err *err)
 {
-	const char *path = source_path(repo->sync_uri);
+	const struct work *work = context;
+	const struct staging *staging = work->staging;
+	const char *path = work->path;
 	/* By its canonical path: a link to the directory that is exchanged meanwhile leads to two of them. */
 	char *canonical = realpath(path, NULL);
 	int source = canonical ? open(canonical, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 	int tree = open(staging->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), result = -1;
 
-	(void)base;
 	changes_set_unknown(changes);
+	if (work->other)
+		object_leave_owners();
 	if (source < 0)
 		err_errno(err, STATUS_FAILED, path, "cannot be opened");
 	else if (tree < 0)
@@ -111,6 +122,22 @@ static int local_fetch(const struct repo *repo, const struct staging *staging, c
 	if (tree >= 0)
 		close(tree);
 	free(canonical);
+	return result;
+}
+
+static int local_fetch(const struct repo *repo, const struct staging *staging, const char *base,
+		       struct changes *changes, struct err *err)
+{
+	struct user user;
+	struct work work = { .staging = staging, .path = source_path(repo->sync_uri) };
+	const struct apart apart = { .repo = repo, .user = &user, .work = local_work, .context = &work };
+	int result = user_of_fetch(repo, &user, err);
+
+	(void)base;
+	work.other = user_is_other(&user);
+	if (result == 0)
+		result = apart_run(&apart, changes, err);
+	user_release(&user);
 	return result;
 }
 

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "helper/base/alloc.h"
-#include "helper/config/user.h"
 
 const char *source_path(const char *uri)
 {
@@ -115,19 +114,4 @@ int source_compare_times(const struct repo *repo, time_t fresh, time_t old, stru
 int source_check_age(const struct repo *repo, const char *path, const char *base, struct err *err)
 {
 	return base ? source_compare_times(repo, timestamp_chk(path), timestamp_chk(base), err) : 0;
-}
-
-int source_check_user(const struct repo *repo, struct err *err)
-{
-	struct user user;
-	int result = user_of_fetch(repo, &user, err);
-
-	if (result == 0 && user.uid != (uid_t)-1 && user.uid != geteuid()) {
-		char *why = alloc_printf("with %s, what fetches cannot be another user", repo->sync_type);
-
-		result = repo_refuse(repo, REPO_SYNC_USER, why, err);
-		free(why);
-	}
-	user_release(&user);
-	return result;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * source.h: what the transports ask of sync-uri and sync-user alike.
+ * source.h: what the transports ask of sync-uri, and of what came from there, alike.
  */
 #ifndef HELPER_TRANSPORT_SOURCE_H
 #define HELPER_TRANSPORT_SOURCE_H
@@ -35,8 +35,5 @@ time_t source_time(const char *text, const char *format);
 
 /* An ordinary file of a fetched tree, to be read; NULL where there is none. */
 FILE *source_open(const char *path);
-
-/* For transports whose fetching is done by us: a sync-user that is somebody else is refused, with STATUS_USAGE. */
-int source_check_user(const struct repo *repo, struct err *err);
 
 #endif

@@ -26,11 +26,12 @@ struct transport {
 	const char *program;
 
 	/*
-	 * Fetches into the staging tree. `base` is the absolute path of the tree that readers see now, or NULL:
-	 * files that are equal to it in content and all metadata may be linked to it, and it is never written
-	 * to. `changes` (empty before) gets what it may have changed in a STAGE_BRANCH or STAGE_COPY; who
-	 * cannot tell says changes_set_unknown(). Where the tree is not `plain` (storage.h) links and attributes are
-	 * compared, too. On failure the staging tree and `changes` hold anything.
+	 * Fetches into the staging tree, as the sync-user (user.h): what it runs by run(), what it does itself by apart.h.
+	 * `base` is the absolute path of the tree that readers see now, or NULL: files that are equal to it in content and
+	 * all metadata may be linked to it, and it is never written to. `changes` (empty before, or unknown) gets what it
+	 * may have changed in a STAGE_BRANCH or STAGE_COPY; who cannot tell says changes_set_unknown(). Where the tree is
+	 * not `plain` (storage.h) links and attributes are compared, too. On failure the staging tree and `changes` hold
+	 * anything.
 	 */
 	int (*fetch)(const struct repo *repo, const struct staging *staging, const char *base,
 		     struct changes *changes, struct err *err);

@@ -14,17 +14,15 @@
 #include "helper/transport/unpack.h"
 #include "helper/tree/climb.h"
 
-/* unsquashfs(1) reads the image through our descriptor: it is what was looked at, whatever its name is now. */
-static char *image_path(const struct unpack *unpack)
-{
-	return alloc_printf("/proc/%d/fd/%d", (int)getpid(), unpack->archive);
-}
+/* unsquashfs(1) reads the image through its input: it is what was looked at, whatever its name is now. */
+#define IMAGE "/proc/self/fd/0"
 
 static int unsquashfs(const struct unpack *unpack, const char *const *argv, int out, struct err *err)
 {
 	const struct run run_it = { .argv = argv,
 				    .subject = "unsquashfs",
 				    .cwd = "/",
+				    .in = unpack->archive,
 				    .out = out,
 				    .umask = 022,
 				    .timeout = unpack->repo->timeout };
@@ -50,9 +48,9 @@ static int line_judge(const struct unpack *unpack, const char *line, struct unpa
 }
 
 /* Before anything is made: what would be? */
-static int image_judge(const struct unpack *unpack, const char *image, struct err *err)
+static int image_judge(const struct unpack *unpack, struct err *err)
 {
-	const char *const argv[] = { "unsquashfs", "-no-progress", "-lln", image, NULL };
+	const char *const argv[] = { "unsquashfs", "-no-progress", "-lln", IMAGE, NULL };
 	struct unpack_sum sum = { .files = 0 };
 	struct stat st;
 	int out = memfd_create("list", MFD_CLOEXEC), result = -1;
@@ -110,17 +108,14 @@ static int settle_entry(void *context, const struct below_entry *entry, struct e
 
 int unpack_squashfs(const struct unpack *unpack, struct err *err)
 {
-	char *image = image_path(unpack);
 	const char *const argv[] = { "unsquashfs", "-no-progress",   "-quiet",
 				     "-no-xattrs", "-strict-errors", "-force",
-				     "-dest",      unpack->path,     image,
+				     "-dest",      unpack->path,     IMAGE,
 				     NULL };
 
 	changes_set_unknown(unpack->changes);
-	const int result = image_judge(unpack, image, err) != 0 || below_clear(unpack->tree, err) != 0 ||
-					   unsquashfs(unpack, argv, 0, err) != 0
-				   ? -1
-				   : below_each(unpack->tree, settle_entry, NULL, err);
-	free(image);
-	return result;
+	return image_judge(unpack, err) != 0 || below_clear(unpack->tree, err) != 0 ||
+			       unsquashfs(unpack, argv, 0, err) != 0
+		       ? -1
+		       : below_each(unpack->tree, settle_entry, NULL, err);
 }

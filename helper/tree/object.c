@@ -115,13 +115,21 @@ static int attr_read(const struct object *object, const char *name, struct bytes
 #define ACL_ACCESS "system.posix_acl_access"
 #define ACL_DEFAULT "system.posix_acl_default"
 
+static bool owners_left;
+
+void object_leave_owners(void)
+{
+	owners_left = true;
+}
+
 /* What belongs to a file, and not to the file system that shows it. An EVM signature is of one inode. */
 static bool attr_counts(const char *name)
 {
 	if (strcmp(name, "security.evm") == 0)
 		return false;
-	return strncmp(name, "user.", 5) == 0 || strncmp(name, "trusted.", 8) == 0 ||
-	       strncmp(name, "security.", 9) == 0 || strcmp(name, ACL_ACCESS) == 0 ||
+	if (strncmp(name, "trusted.", 8) == 0 || strncmp(name, "security.", 9) == 0)
+		return !owners_left;
+	return strncmp(name, "user.", 5) == 0 || strcmp(name, ACL_ACCESS) == 0 ||
 	       strcmp(name, ACL_DEFAULT) == 0;
 }
 
@@ -295,6 +303,8 @@ static int set_owner(const struct object *object, const struct statx *st)
 {
 	struct stat now;
 
+	if (owners_left)
+		return 0;
 	if (fstat(object->fd, &now) != 0)
 		return -1;
 	if (now.st_uid == st->stx_uid && now.st_gid == st->stx_gid)
@@ -456,7 +466,8 @@ bool object_same_stat(const struct statx *a, const struct statx *b)
 {
 	const bool sized = S_ISREG(a->stx_mode) || S_ISLNK(a->stx_mode);
 
-	return a->stx_mode == b->stx_mode && a->stx_uid == b->stx_uid && a->stx_gid == b->stx_gid &&
+	return a->stx_mode == b->stx_mode &&
+	       (owners_left || (a->stx_uid == b->stx_uid && a->stx_gid == b->stx_gid)) &&
 	       a->stx_mtime.tv_sec == b->stx_mtime.tv_sec && a->stx_mtime.tv_nsec == b->stx_mtime.tv_nsec &&
 	       a->stx_rdev_major == b->stx_rdev_major && a->stx_rdev_minor == b->stx_rdev_minor &&
 	       (!sized || a->stx_size == b->stx_size);

@@ -33,6 +33,12 @@ struct object object_of(int fd);
  * may undo a later one. */
 int object_copy_metadata(const struct object *from, const struct statx *st, const struct object *to);
 
+/*
+ * For a process of its own that has no privileges, and copies what is not all its own: from now on owners, and attributes that
+ * only root may set, are neither copied nor compared. What is made is the user's, as by rsync.
+ */
+void object_leave_owners(void);
+
 /* Calls `each` for every extended attribute that object_copy_metadata() would copy, ACLs among them, in the order of
  * their names. */
 int object_attrs(const struct object *object,

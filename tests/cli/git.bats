@@ -299,7 +299,6 @@ inode() { stat -c %i "$1"; }
 	refused 2 'begins with -' repo sync --type git --uri "--upload-pack=touch $T/ran"
 	refused 2 'sync-git-clone-extra-opts = .*--template' sync_git --set 'sync-git-clone-extra-opts=--template=/x'
 	refused 2 'sync-git-env: nothing is no NAME=value' sync_git --set sync-git-env=nothing
-	[ "$(id -u)" != 0 ] || refused 2 'sync-user = nobody: ' sync_git --set sync-user=nobody
 	[ "$(version_of "$LOCATION")" = A ]
 	commit B
 	sync_git

@@ -32,6 +32,7 @@ cli_tests = \
 	tests/cli/status.bats \
 	tests/cli/sync.bats \
 	tests/cli/together.bats \
-	tests/cli/update.bats
+	tests/cli/update.bats \
+	tests/cli/user.bats
 TESTS += $(cli_tests)
 EXTRA_DIST += tests/cli/helpers.bash tests/cli/portage-steps.py $(cli_tests)
