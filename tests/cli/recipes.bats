@@ -15,7 +15,10 @@ setup() {
 	# of each package 3 versions, each of its own content
 	names="alpha beta"
 }
-teardown() { lib_done; }
+teardown() {
+	[ ! -d "$T/gnupg" ] || gpgconf --homedir "$T/gnupg" --kill gpg-agent || :
+	lib_done
+}
 
 deb() {
 	local dir=$T/work/$1-$2
@@ -101,6 +104,58 @@ read_apt() {
 	# what fails is not published
 	echo nonsense >"$T/packages/broken_4_all.deb"
 	run -1 update_apt 4
+	[ "$(latest)" = 3 ]
+	read_apt after
+}
+
+update_debmirror() {
+	local deb
+	for deb in "$T"/packages/*_"$1"_all.deb; do
+		reprepro --silent --basedir "$T/upstream" --confdir "$T/conf" includedeb stable "$deb"
+	done
+	apt-debmirror "$LOCATION" "$STORE" --method=http --host="127.0.0.1:$(cat "$T/port")" --root=/ --dist=stable \
+		--section=main --arch=amd64 --nosource --keyring="$T/${2-good}.gpg" --rsync-extra=none --diff=none
+}
+
+@test "apt-debmirror: apt-get under rcu-exec always has a whole repository" {
+	skip_unless_command debmirror reprepro apt-get dpkg-deb gpg gpgv /usr/bin/python3
+	local name version who
+	export GNUPGHOME=$T/gnupg
+	mkdir -m 700 "$GNUPGHOME"
+	for who in good other; do
+		gpg -q --batch --passphrase '' --quick-gen-key "$who@example.org" ed25519 sign never 2>/dev/null
+		gpg -q --export "$who@example.org" >"$T/$who.gpg"
+	done
+	for name in $names; do for version in 1 2 3 4; do deb "$name" "$version"; done; done
+	mkdir "$T/conf" "$T/upstream"
+	printf 'Codename: stable\nSuite: stable\nComponents: main\nArchitectures: amd64\nDescription: test\nSignWith: good@example.org\n' \
+		>"$T/conf/distributions"
+	cat >"$T/server.py" <<-'END'
+		import http.server, os, sys
+		class Handler(http.server.SimpleHTTPRequestHandler):
+		    def log_message(self, *words):
+		        pass
+		server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+		with open(sys.argv[1] + ".new", "w") as f:
+		    f.write(str(server.server_port))
+		os.rename(sys.argv[1] + ".new", sys.argv[1])
+		server.serve_forever()
+	END
+	cd "$T/upstream"
+	background /usr/bin/python3 "$T/server.py" "$T/port"
+	server=$BACKGROUND
+	cd "$T"
+	wait_until test -s "$T/port"
+	echo "deb [trusted=yes arch=amd64] copy:$LOCATION stable main" >"$T/sources.list"
+	while_updated read_apt update_debmirror
+	[ "$(latest)" = 3 ]
+	[ "$(cd "$LOCATION" && find pool -name '*.deb' | sort | tr '\n' ' ')" = "pool/main/a/alpha/alpha_3_all.deb pool/main/b/beta/beta_3_all.deb " ]
+	refused 2 '^usage: apt-debmirror' apt-debmirror "$LOCATION" "$STORE"
+	# what is signed by somebody else, and what cannot be reached, is not published
+	run -1 update_debmirror 4 other
+	kill "$server"
+	wait_until gone "$server"
+	run -1 update_debmirror 4
 	[ "$(latest)" = 3 ]
 	read_apt after
 }
