@@ -140,7 +140,9 @@ static int glob_pinned(glob_call *call, int (*look)(const char *, struct stat *)
 	return error;
 }
 
-static int glob64_pinned(glob64_call *call, int (*look)(const char *, struct stat64 *), const char *pattern,
+typedef int glob64_look(const char *path, struct stat64 *st);
+
+static int glob64_pinned(glob64_call *call, glob64_look *follow, glob64_look *look, const char *pattern,
 			 int flags, int (*on_error)(const char *, int), glob64_t *result)
 {
 	if (!shim_active() || (flags & GLOB_ALTDIRFUNC) || !result)
@@ -149,8 +151,8 @@ static int glob64_pinned(glob64_call *call, int (*look)(const char *, struct sta
 	result->gl_opendir = glob_opendir;
 	result->gl_closedir = glob_closedir;
 	result->gl_readdir = glob_readdir64;
-	result->gl_stat = look;
-	result->gl_lstat = glob_lstat64;
+	result->gl_stat = follow;
+	result->gl_lstat = look;
 	int error = call(pattern, flags | GLOB_ALTDIRFUNC, on_error, result);
 	result->gl_opendir = kept.gl_opendir;
 	result->gl_closedir = kept.gl_closedir;
@@ -173,10 +175,30 @@ int wrap_glob_old(const char *pattern, int flags, int (*on_error)(const char *, 
 
 int wrap_glob64(const char *pattern, int flags, int (*on_error)(const char *, int), glob64_t *result)
 {
-	return glob64_pinned(next()->glob64, glob_stat64, pattern, flags, on_error, result);
+	return glob64_pinned(next()->glob64, glob_stat64, glob_lstat64, pattern, flags, on_error, result);
 }
 
 int wrap_glob64_old(const char *pattern, int flags, int (*on_error)(const char *, int), glob64_t *result)
 {
-	return glob64_pinned(next()->glob64_old, glob_stat64_old, pattern, flags, on_error, result);
+	return glob64_pinned(next()->glob64_old, glob_stat64_old, glob_lstat64, pattern, flags, on_error,
+			     result);
 }
+
+#ifdef __i386__
+static int glob_stat_time64(const char *path, struct stat64 *st)
+{
+	return wrap___stat64_time64(path, (void *)st);
+}
+
+static int glob_lstat_time64(const char *path, struct stat64 *st)
+{
+	return wrap___lstat64_time64(path, (void *)st);
+}
+
+/* libc gives them what its own form of struct stat64 is. */
+int wrap___glob64_time64(const char *pattern, int flags, int (*on_error)(const char *, int), glob64_t *result)
+{
+	return glob64_pinned(next()->__glob64_time64, glob_stat_time64, glob_lstat_time64, pattern, flags,
+			     on_error, result);
+}
+#endif

@@ -68,6 +68,10 @@ install-without-la:
 uninstall-without-la:
 	cd '$(DESTDIR)$(pkglibdir)' 2>/dev/null && rm -f librcu-exec.so librcu-guard.so || :
 
+# What only they have: forms with 64 bits of off_t or time, whose structures are others.
+SHIM32_FILES = preload/fts64.c preload/fts_time64.c preload/time64.c
+EXTRA_DIST += $(SHIM32_FILES)
+
 # The same for 32-bit programs, by a compiler that makes both (gcc-multilib). ld.so finds the right one where LD_PRELOAD has $LIB.
 if MULTILIB
 # $(pkglibdir)/$LIB/librcu-exec.so is then the name of both (rcu-exec.c), wherever $(libdir) is.
@@ -84,8 +88,8 @@ m32_DATA = preload/m32/librcu-exec.so
 # the few functions that the compiler makes calls of, such as 64-bit division: inside the shim
 M32_LINK = -shared -nostdlib -nostartfiles -Wl,-z,now -Wl,-z,relro -Wl,-z,initfirst -Wl,-z,noexecstack \
 	-Wl,-z,noseparate-code -Wl,--hash-style=both -Wl,--version-script=preload/m32/librcu-exec.map
-preload/m32/librcu-exec.so: $(SHIM_SOURCES) preload/mem.c $(CORE_SOURCES) preload/m32/librcu-exec.map
-	$(AM_V_GEN)sources=; for source in $(SHIM_SOURCES) preload/mem.c $(CORE_SOURCES); do \
+preload/m32/librcu-exec.so: $(SHIM_SOURCES) $(SHIM32_FILES) preload/mem.c $(CORE_SOURCES) preload/m32/librcu-exec.map
+	$(AM_V_GEN)sources=; for source in $(SHIM_SOURCES) $(SHIM32_FILES) preload/mem.c $(CORE_SOURCES); do \
 		case $$source in *.c) sources="$$sources $(srcdir)/$$source" ;; esac; \
 	done; \
 	$(CC) -m32 -fPIC $(DEFS) $(DEFAULT_INCLUDES) $(preload_librcu_exec_la_CPPFLAGS) $(CPPFLAGS) -D_FILE_OFFSET_BITS=64 \

@@ -161,15 +161,26 @@ int wrap_acct(const char *path)
 }
 
 /* Attributes of a file can be set by whoever has it open for reading. */
+static int ioctl_refused(int fd, unsigned long request)
+{
+	return request == FS_IOC_SETFLAGS || request == FS_IOC_FSSETXATTR || request == FS_IOC_SETVERSION
+		       ? refuse_descriptor(fd)
+		       : 0;
+}
+
 int wrap_ioctl(int fd, unsigned long request, void *argument)
 {
-	if (request == FS_IOC_SETFLAGS || request == FS_IOC_FSSETXATTR || request == FS_IOC_SETVERSION) {
-		int error = refuse_descriptor(fd);
-		if (error)
-			return fail(error);
-	}
-	return next()->ioctl(fd, request, argument);
+	int error = ioctl_refused(fd, request);
+	return error ? fail(error) : next()->ioctl(fd, request, argument);
 }
+
+#ifdef __i386__
+int wrap___ioctl_time64(int fd, unsigned long request, void *argument)
+{
+	int error = ioctl_refused(fd, request);
+	return error ? fail(error) : next()->__ioctl_time64(fd, request, argument);
+}
+#endif
 
 /* What is left of the C++ library that once shared its streams with libc. */
 FILE *wrap__IO_file_fopen(FILE *stream, const char *path, const char *mode, int is32)

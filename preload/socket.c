@@ -156,22 +156,26 @@ ssize_t wrap_sendto(int fd, const void *data, size_t size, int flags, const stru
 	return error ? fail(error) : next()->sendto(fd, data, size, flags, a.at, a.length);
 }
 
-ssize_t wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+typedef ssize_t message_call(int fd, const struct msghdr *message, int flags);
+typedef int messages_call(int fd, struct mmsghdr *messages, unsigned count, int flags);
+
+static ssize_t message_send(message_call *call, int fd, const struct msghdr *message, int flags)
 {
 	ADDRESS(a);
 	int error = message ? address_find(&a, message->msg_name, message->msg_namelen) : 0;
 	if (error)
 		return fail(error);
 	if (!message || a.at == message->msg_name)
-		return next()->sendmsg(fd, message, flags);
+		return call(fd, message, flags);
 	struct msghdr own = *message;
 	own.msg_name = (void *)(uintptr_t)a.at;
 	own.msg_namelen = a.length;
-	return next()->sendmsg(fd, &own, flags);
+	return call(fd, &own, flags);
 }
 
 /* One by one where one of the addresses is ours, until one fails: that is what the kernel does. */
-int wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+static int messages_send(messages_call *all, message_call *one, int fd, struct mmsghdr *messages,
+			 unsigned count, int flags)
 {
 	unsigned moved = 0, sent = 0;
 
@@ -182,12 +186,34 @@ int wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 			 a.at != messages[i].msg_hdr.msg_name;
 	}
 	if (moved == 0)
-		return next()->sendmmsg(fd, messages, count, flags);
+		return all(fd, messages, count, flags);
 	for (; sent < count; sent++) {
-		ssize_t length = wrap_sendmsg(fd, &messages[sent].msg_hdr, flags);
+		ssize_t length = message_send(one, fd, &messages[sent].msg_hdr, flags);
 		if (length < 0)
 			break;
 		messages[sent].msg_len = (unsigned)length;
 	}
 	return sent ? (int)sent : -1;
 }
+
+ssize_t wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	return message_send(next()->sendmsg, fd, message, flags);
+}
+
+int wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+	return messages_send(next()->sendmmsg, next()->sendmsg, fd, messages, count, flags);
+}
+
+#ifdef __i386__
+ssize_t wrap___sendmsg64(int fd, const struct msghdr *message, int flags)
+{
+	return message_send(next()->__sendmsg64, fd, message, flags);
+}
+
+int wrap___sendmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+	return messages_send(next()->__sendmmsg64, next()->__sendmsg64, fd, messages, count, flags);
+}
+#endif

@@ -81,17 +81,32 @@ int wrap_setns(int fd, int type)
 /* --- a filter of system calls --- */
 
 /* Variadic in libc; what was not passed is a register with anything in it, and goes on as it came. */
-int wrap_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+typedef int prctl_call(int, unsigned long, unsigned long, unsigned long, unsigned long);
+
+static int control(prctl_call *call, int option, unsigned long a, unsigned long b, unsigned long c,
+		   unsigned long d)
 {
 	bool filters = option == PR_SET_SECCOMP && shim_active();
 
 	if (filters)
 		map_confine_prepare();
-	int result = next()->prctl(option, a, b, c, d);
+	int result = call(option, a, b, c, d);
 	if (filters && result == 0)
 		map_confine();
 	return result;
 }
+
+int wrap_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+	return control(next()->prctl, option, a, b, c, d);
+}
+
+#ifdef __i386__
+int wrap___prctl_time64(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+	return control(next()->__prctl_time64, option, a, b, c, d);
+}
+#endif
 
 /* --- children: one that has ended may have moved links (a script that runs ln -s) --- */
 
@@ -132,6 +147,18 @@ pid_t wrap_wait4(pid_t pid, int *status, int options, struct rusage *usage)
 {
 	return ended(next()->wait4(pid, status, options, usage));
 }
+
+#ifdef __i386__
+pid_t wrap___wait3_time64(int *status, int options, struct rusage_time64 *usage)
+{
+	return ended(next()->__wait3_time64(status, options, usage));
+}
+
+pid_t wrap___wait4_time64(pid_t pid, int *status, int options, struct rusage_time64 *usage)
+{
+	return ended(next()->__wait4_time64(pid, status, options, usage));
+}
+#endif
 
 /* Success without a child is told by si_pid alone (WNOHANG). */
 int wrap_waitid(idtype_t type, id_t id, siginfo_t *info, int options)

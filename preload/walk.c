@@ -22,23 +22,40 @@
 #define FLAGS_OLD (FTW_PHYS | FTW_MOUNT | FTW_CHDIR | FTW_DEPTH)
 #define TYPES (FTW_SLN + 1)
 
-/* What the program gave us, in the four forms that it has. */
-union callback {
-	int (*plain)(const char *path, const struct stat *st, int type);
-	int (*plain64)(const char *path, const struct stat64 *st, int type);
-	int (*full)(const char *path, const struct stat *st, int type, struct FTW *where);
-	int (*full64)(const char *path, const struct stat64 *st, int type, struct FTW *where);
+/* How the program wants an object described. */
+enum form {
+	FORM_PLAIN,  /* struct stat */
+	FORM_LARGE,  /* struct stat64 */
+	FORM_TIME64, /* the same with 64 bits of time, on i386 */
 };
 
-/* How the program wants an object described. */
-union description {
+/* What the program gave us, in the forms that it has. */
+union callback {
+	int (*plain)(const char *path, const struct stat *st, int type);
+	int (*large)(const char *path, const struct stat64 *st, int type);
+	int (*full)(const char *path, const struct stat *st, int type, struct FTW *where);
+	int (*full_large)(const char *path, const struct stat64 *st, int type, struct FTW *where);
+#ifdef __i386__
+	int (*time64)(const char *path, const struct stat_time64 *st, int type);
+	int (*full_time64)(const char *path, const struct stat_time64 *st, int type, struct FTW *where);
+#endif
+};
+
+union status {
 	struct stat plain;
 	struct stat64 large;
+	struct stat_time64 time64;
 };
 
 struct object {
 	dev_t device;
 	ino64_t inode;
+};
+
+struct description {
+	union status st; /* in the program's form */
+	mode_t mode;
+	struct object object;
 };
 
 /* One directory that is being read. Its names come from the stream, or, when that had to be closed, from `names`. */
@@ -52,8 +69,8 @@ struct level {
 
 struct tree {
 	union callback callback;
-	bool full;  /* nftw(): the callback is told where it is */
-	bool large; /* struct stat64 */
+	bool full; /* nftw(): the callback is told where it is */
+	enum form form;
 	int flags;
 	char *path;
 	size_t room;
@@ -69,36 +86,55 @@ struct tree {
 
 /* --- what is looked at --- */
 
-static int look(const struct tree *t, int dir, const char *path, union description *d, int flags)
+static int look_large(int dir, const char *path, struct description *d, int flags)
 {
-	return t->large ? wrap___fxstatat64(STAT_VERSION, dir, path, &d->large, flags)
-			: wrap___fxstatat(STAT_VERSION, dir, path, &d->plain, flags);
+	const struct stat64 *st = &d->st.large;
+
+	if (wrap___fxstatat64(STAT_VERSION, dir, path, &d->st.large, flags) != 0)
+		return -1;
+	d->mode = st->st_mode;
+	d->object = (struct object){ st->st_dev, st->st_ino };
+	return 0;
 }
 
-static mode_t mode_of(const struct tree *t, const union description *d)
+static int look(const struct tree *t, int dir, const char *path, struct description *d, int flags)
 {
-	return t->large ? d->large.st_mode : d->plain.st_mode;
-}
+	const struct stat *st = &d->st.plain;
 
-static struct object object_of(const struct tree *t, const union description *d)
-{
-	return t->large ? (struct object){ d->large.st_dev, d->large.st_ino }
-			: (struct object){ d->plain.st_dev, d->plain.st_ino };
+	if (t->form == FORM_LARGE)
+		return look_large(dir, path, d, flags);
+#ifdef __i386__
+	/* What it says in this form only the program knows: so it is asked for in the other one, too. */
+	if (t->form == FORM_TIME64)
+		return look_large(dir, path, d, flags) == 0
+			       ? wrap___fstatat64_time64(dir, path, &d->st.time64, flags)
+			       : -1;
+#endif
+	if (wrap___fxstatat(STAT_VERSION, dir, path, &d->st.plain, flags) != 0)
+		return -1;
+	d->mode = st->st_mode;
+	d->object = (struct object){ st->st_dev, st->st_ino };
+	return 0;
 }
 
 /* The types of nftw() in those of ftw(). */
-static int tell(struct tree *t, union description *d, int type)
+static int tell(struct tree *t, struct description *d, int type)
 {
 	static const signed char types[TYPES] = {
 		[FTW_F] = FTW_F,  [FTW_D] = FTW_D,  [FTW_DNR] = FTW_DNR, [FTW_NS] = FTW_NS,
 		[FTW_SL] = FTW_F, [FTW_DP] = FTW_D, [FTW_SLN] = FTW_NS
 	};
 
+#ifdef __i386__
+	if (t->form == FORM_TIME64)
+		return t->full ? t->callback.full_time64(t->path, &d->st.time64, type, &t->where)
+			       : t->callback.time64(t->path, &d->st.time64, types[type]);
+#endif
 	if (t->full)
-		return t->large ? t->callback.full64(t->path, &d->large, type, &t->where)
-				: t->callback.full(t->path, &d->plain, type, &t->where);
-	return t->large ? t->callback.plain64(t->path, &d->large, types[type])
-			: t->callback.plain(t->path, &d->plain, types[type]);
+		return t->form == FORM_LARGE ? t->callback.full_large(t->path, &d->st.large, type, &t->where)
+					     : t->callback.full(t->path, &d->st.plain, type, &t->where);
+	return t->form == FORM_LARGE ? t->callback.large(t->path, &d->st.large, types[type])
+				     : t->callback.plain(t->path, &d->st.plain, types[type]);
 }
 
 /* --- what has been met --- */
@@ -129,9 +165,9 @@ static int seen_grow(struct tree *t)
 }
 
 /* 1: it is new, and is known from now on; 0: it was met before; -1: no memory. */
-static int seen_add(struct tree *t, const union description *d)
+static int seen_add(struct tree *t, const struct description *d)
 {
-	struct object o = object_of(t, d);
+	struct object o = d->object;
 
 	if (2 * t->seen_count >= t->seen_size && seen_grow(t) != 0)
 		return -1;
@@ -276,27 +312,26 @@ static int append(struct tree *t, const char *name)
 	return 0;
 }
 
-static int walk_directory(struct tree *t, union description *d);
+static int walk_directory(struct tree *t, struct description *d);
 
 /* The type of what is at the end of the path, or -1. */
-static int look_at_entry(const struct tree *t, union description *d)
+static int look_at_entry(const struct tree *t, struct description *d)
 {
 	const char *name;
 	int dir = here(t, &name);
 
 	if (look(t, dir, name, d, t->flags & FTW_PHYS ? AT_SYMLINK_NOFOLLOW : 0) == 0)
-		return S_ISDIR(mode_of(t, d)) ? FTW_D : S_ISLNK(mode_of(t, d)) ? FTW_SL : FTW_F;
+		return S_ISDIR(d->mode) ? FTW_D : S_ISLNK(d->mode) ? FTW_SL : FTW_F;
 	if (errno != EACCES && errno != ENOENT)
 		return -1;
-	if (!(t->flags & FTW_PHYS) && look(t, dir, name, d, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    S_ISLNK(mode_of(t, d)))
+	if (!(t->flags & FTW_PHYS) && look(t, dir, name, d, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(d->mode))
 		return FTW_SLN;
 	return FTW_NS;
 }
 
 static int walk_entry(struct tree *t, const char *name)
 {
-	union description d = { 0 };
+	struct description d = { 0 };
 	int result = 0;
 
 	if (name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0')))
@@ -306,7 +341,7 @@ static int walk_entry(struct tree *t, const char *name)
 	int type = look_at_entry(t, &d);
 	if (type < 0)
 		return -1;
-	if (type != FTW_NS && (t->flags & FTW_MOUNT) && object_of(t, &d).device != t->device)
+	if (type != FTW_NS && (t->flags & FTW_MOUNT) && d.object.device != t->device)
 		return 0;
 	if (type != FTW_D) {
 		result = tell(t, &d, type);
@@ -348,7 +383,7 @@ static int walk_below(struct tree *t, struct level *l)
 	return result;
 }
 
-static int walk_directory(struct tree *t, union description *d)
+static int walk_directory(struct tree *t, struct description *d)
 {
 	struct level l = { .above = t->level, .fd = -1, .next_name = "" };
 
@@ -390,21 +425,21 @@ static int change_to_parent(struct tree *t)
 
 static int walk_first(struct tree *t)
 {
-	union description d = { 0 };
+	struct description d = { 0 };
 	const char *name;
 	int dir = here(t, &name), result;
 
 	if (look(t, dir, name, &d, t->flags & FTW_PHYS ? AT_SYMLINK_NOFOLLOW : 0) != 0) {
 		if ((t->flags & FTW_PHYS) || errno != ENOENT ||
-		    look(t, dir, name, &d, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISLNK(mode_of(t, &d)))
+		    look(t, dir, name, &d, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISLNK(d.mode))
 			return -1;
 		return tell(t, &d, FTW_SLN);
 	}
-	if (S_ISDIR(mode_of(t, &d))) {
-		t->device = object_of(t, &d).device;
+	if (S_ISDIR(d.mode)) {
+		t->device = d.object.device;
 		result = (t->flags & FTW_PHYS) || seen_add(t, &d) >= 0 ? walk_directory(t, &d) : -1;
 	} else {
-		result = tell(t, &d, S_ISLNK(mode_of(t, &d)) ? FTW_SL : FTW_F);
+		result = tell(t, &d, S_ISLNK(d.mode) ? FTW_SL : FTW_F);
 	}
 	if ((t->flags & FTW_ACTIONRETVAL) && (result == FTW_SKIP_SUBTREE || result == FTW_SKIP_SIBLINGS))
 		return 0;
@@ -460,7 +495,7 @@ int wrap_ftw(const char *path, int (*callback)(const char *, const struct stat *
 
 int wrap_ftw64(const char *path, int (*callback)(const char *, const struct stat64 *, int), int streams)
 {
-	struct tree t = { .callback.plain64 = callback, .large = true };
+	struct tree t = { .callback.large = callback, .form = FORM_LARGE };
 
 	return shim_active() ? walk_tree(&t, path, streams) : next()->ftw64(path, callback, streams);
 }
@@ -479,7 +514,7 @@ int wrap_nftw(const char *path, nftw_callback *callback, int streams, int flags)
 
 int wrap_nftw64(const char *path, nftw64_callback *callback, int streams, int flags)
 {
-	struct tree t = { .callback.full64 = callback, .full = true, .large = true, .flags = flags };
+	struct tree t = { .callback.full_large = callback, .full = true, .form = FORM_LARGE, .flags = flags };
 
 	if (!shim_active())
 		return next()->nftw64(path, callback, streams, flags);
@@ -498,9 +533,32 @@ int wrap_nftw_old(const char *path, nftw_callback *callback, int streams, int fl
 int wrap_nftw64_old(const char *path, nftw64_callback *callback, int streams, int flags)
 {
 	struct tree t = {
-		.callback.full64 = callback, .full = true, .large = true, .flags = flags & FLAGS_OLD
+		.callback.full_large = callback, .full = true, .form = FORM_LARGE, .flags = flags & FLAGS_OLD
 	};
 
 	return shim_active() ? walk_tree(&t, path, streams)
 			     : next()->nftw64_old(path, callback, streams, flags);
 }
+
+#ifdef __i386__
+int wrap___ftw64_time64(const char *path, int (*callback)(const char *, const struct stat_time64 *, int),
+			int streams)
+{
+	struct tree t = { .callback.time64 = callback, .form = FORM_TIME64 };
+
+	return shim_active() ? walk_tree(&t, path, streams) : next()->__ftw64_time64(path, callback, streams);
+}
+
+typedef int nftw_time64_callback(const char *, const struct stat_time64 *, int, struct FTW *);
+
+int wrap___nftw64_time64(const char *path, nftw_time64_callback *callback, int streams, int flags)
+{
+	struct tree t = {
+		.callback.full_time64 = callback, .full = true, .form = FORM_TIME64, .flags = flags
+	};
+
+	if (!shim_active())
+		return next()->__nftw64_time64(path, callback, streams, flags);
+	return flags & ~(FLAGS_OLD | FTW_ACTIONRETVAL) ? fail(EINVAL) : walk_tree(&t, path, streams);
+}
+#endif

@@ -46,6 +46,15 @@
 struct file_handle;
 struct mount_attr;
 
+/* i386's structures with 64 bits of time, as the files see them that have their own with 32. */
+struct stat_time64 {
+	uint64_t words[16];
+};
+struct utimbuf_time64;
+struct timeval_time64;
+struct timespec_time64;
+struct rusage_time64;
+
 /* Of struct stat in the __xstat family, which every glibc has. */
 #ifdef __i386__
 #define STAT_VERSION 3
@@ -105,6 +114,15 @@ struct mount_attr;
 #endif
 #ifndef EXPORT_fts
 #define EXPORT_fts EXPORT_NOT
+#endif
+#ifndef EXPORT_fts64
+#define EXPORT_fts64 EXPORT_NOT
+#endif
+#ifndef EXPORT_fts_time64
+#define EXPORT_fts_time64 EXPORT_NOT
+#endif
+#ifndef EXPORT_time64
+#define EXPORT_time64 EXPORT_NOT
 #endif
 #ifndef EXPORT_raw
 #define EXPORT_raw EXPORT_NOT

@@ -9,7 +9,7 @@ setup() {
 	[ -r "$RCU_BUILD/preload/m32/librcu-exec.so" ] || skip "configured without --enable-multilib"
 	make_version() { mkdir -p "$1"; echo "$2" >"$1/version"; }
 	make_store
-	cp "$PROBES"/small{64,32,32-large} "$T"
+	cp "$PROBES"/small{64,32,32-large,32-time64} "$T"
 	PATH=$T:$PATH
 	place "$RCU_EXEC_SHIM" small64
 	place "$RCU_BUILD/preload/m32/librcu-exec.so" small32
@@ -27,11 +27,13 @@ place() {
 	cp "$1" "$T/$lib"
 }
 
-@test "a 32-bit program is pinned, and holds its snapshot, whatever the size of its off_t" {
+@test "a 32-bit program is pinned, and holds its snapshot, whatever the size of its off_t and time_t" {
 	[ "$(SMALL_BARE=1 small32 "$LOCATION")" = "32 bits: ten" ]
 	[ "$(SMALL_BARE=1 small32-large "$LOCATION")" = "32 bits: ten" ]
+	[ "$(SMALL_BARE=1 small32-time64 "$LOCATION")" = "32 bits: ten" ]
 	[ "$(pinned small32 "$LOCATION")" = "32 bits, held: one" ]
 	[ "$(pinned small32-large "$LOCATION")" = "32 bits, held: one" ]
+	[ "$(pinned small32-time64 "$LOCATION")" = "32 bits, held: one" ]
 	[ "$(pinned small64 "$LOCATION")" = "64 bits, held: one" ]
 }
 

@@ -238,7 +238,8 @@ static void stream_walks(any_call *call)
 	stream_walk(FTS_PHYSICAL);
 	stream_walk(FTS_PHYSICAL | FTS_NOCHDIR);
 	stream_walk(FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_SEEDOT);
-	stream_walk(FTS_LOGICAL);
+	if (getenv("PROBE_FOLLOW"))
+		stream_walk(FTS_LOGICAL);
 }
 
 #define STREAM(open, read, children, close)                        \
@@ -528,12 +529,12 @@ static void stream_by_flags(any_call *call)
 
 static void say_words(const char *end)
 {
-	char *text = malloc(strlen(path) + strlen(end) + 1);
+	char *text = malloc(strlen(path) + strlen(end) + 3);
 	wordexp_t words;
 
-	sprintf(text, "%s%s", path, end);
+	sprintf(text, "\"%s\"%s", path, end);
 	int error = wordexp(text, &words, WRDE_NOCMD);
-	say(error);
+	printf(" %d", error);
 	for (size_t i = 0; error == 0 && i < words.we_wordc; i++) {
 		putchar(' ');
 		say_below(words.we_wordv[i]);

@@ -44,7 +44,8 @@ tests_preload_small64_CPPFLAGS = $(PROBE_CPPFLAGS)
 tests_preload_small64_CFLAGS = $(WARN_CFLAGS)
 tests_preload_small64_LDFLAGS =
 if MULTILIB
-check_PROGRAMS += tests/preload/small32 tests/preload/small32-large
+check_PROGRAMS += tests/preload/small32 tests/preload/small32-large tests/preload/small32-time64
+check_PROGRAMS += tests/preload/fts32 tests/preload/fts32-large tests/preload/fts32-time64
 tests_preload_small32_SOURCES = tests/preload/small.c
 tests_preload_small32_CPPFLAGS = $(PROBE_CPPFLAGS)
 tests_preload_small32_CFLAGS = -m32 $(WARN_CFLAGS)
@@ -53,6 +54,22 @@ tests_preload_small32_large_SOURCES = tests/preload/small.c
 tests_preload_small32_large_CPPFLAGS = $(PROBE_CPPFLAGS) -D_FILE_OFFSET_BITS=64
 tests_preload_small32_large_CFLAGS = -m32 $(WARN_CFLAGS)
 tests_preload_small32_large_LDFLAGS = -m32
+tests_preload_small32_time64_SOURCES = tests/preload/small.c
+tests_preload_small32_time64_CPPFLAGS = $(PROBE_CPPFLAGS) -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
+tests_preload_small32_time64_CFLAGS = -m32 $(WARN_CFLAGS)
+tests_preload_small32_time64_LDFLAGS = -m32
+tests_preload_fts32_SOURCES = tests/preload/fts.c
+tests_preload_fts32_CPPFLAGS = $(PROBE_CPPFLAGS)
+tests_preload_fts32_CFLAGS = -m32 $(WARN_CFLAGS)
+tests_preload_fts32_LDFLAGS = -m32
+tests_preload_fts32_large_SOURCES = tests/preload/fts.c
+tests_preload_fts32_large_CPPFLAGS = $(PROBE_CPPFLAGS) -D_FILE_OFFSET_BITS=64
+tests_preload_fts32_large_CFLAGS = -m32 $(WARN_CFLAGS)
+tests_preload_fts32_large_LDFLAGS = -m32
+tests_preload_fts32_time64_SOURCES = tests/preload/fts.c
+tests_preload_fts32_time64_CPPFLAGS = $(PROBE_CPPFLAGS) -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
+tests_preload_fts32_time64_CFLAGS = -m32 $(WARN_CFLAGS)
+tests_preload_fts32_time64_LDFLAGS = -m32
 endif
 
 shim_bats = tests/preload/reading.bats tests/preload/differential.bats tests/preload/contexts.bats tests/preload/companions.bats \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * small DIRECTORY [COMMAND...]: a program of another word size than the system's. Looks at DIRECTORY/version and its neighbours by calls of
- * every family, says what does not agree with what open() reads, then that, and executes COMMAND. Built twice: as it is, where off_t may
- * have 32 bits, and with 64 (-D_FILE_OFFSET_BITS=64).
+ * every family, says what does not agree with what open() reads, then that, and executes COMMAND. Built as it is, where off_t and
+ * time_t may have 32 bits, with 64 bits of off_t, and with 64 of both (-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -10,14 +10,19 @@
 #include <fts.h>
 #include <ftw.h>
 #include <glob.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
+#include <utime.h>
 
 static char file[4096], text[4096];
 static struct stat expected;
@@ -37,6 +42,11 @@ static int is_expected(const struct stat *st)
 static int met(const char *path, const struct stat *st, int type, struct FTW *where)
 {
 	return type == FTW_F && where->level == 1 && strcmp(path, file) == 0 && is_expected(st) ? 7 : 0;
+}
+
+static int met_plain(const char *path, const struct stat *st, int type)
+{
+	return type == FTW_F && strcmp(path, file) == 0 && is_expected(st) ? 7 : 0;
 }
 
 static int looks(const char *directory)
@@ -60,6 +70,8 @@ static int looks(const char *directory)
 		bad += wrong("access by number");
 	if (nftw(directory, met, 4, 0) != 7)
 		bad += wrong("nftw");
+	if (ftw(directory, met_plain, 4) != 7)
+		bad += wrong("ftw");
 	return bad;
 }
 
@@ -79,7 +91,6 @@ static int lists(const char *directory)
 	    strcmp(names.gl_pathv[0], file) != 0)
 		bad += wrong("glob");
 	globfree(&names);
-#ifndef _FILE_OFFSET_BITS /* fts.c */
 	char *roots[] = { (char *)directory, NULL };
 	FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW, NULL);
 	FTSENT *entry;
@@ -89,7 +100,6 @@ static int lists(const char *directory)
 			 is_expected(entry->fts_statp);
 	if (count != 1 || fts_close(fts) != 0)
 		bad += wrong("fts");
-#endif
 	return bad;
 }
 
@@ -98,14 +108,41 @@ static int refused(const char *what, int result)
 	return result == 0 || errno != EROFS ? wrong(what) : 0;
 }
 
+/* To what is no socket: refused as that, which is another errno than that of a name which is not there. */
+static int sends(void)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	struct mmsghdr message = { .msg_hdr = { .msg_name = &to, .msg_namelen = sizeof(to) } };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0), bad = 0;
+
+	if (fd < 0 || strlen(file) >= sizeof(to.sun_path))
+		return wrong("socket");
+	strcpy(to.sun_path, file);
+	if (sendmsg(fd, &message.msg_hdr, 0) == 0 || errno != ECONNREFUSED)
+		bad += wrong("sendmsg");
+	if (sendmmsg(fd, &message, 1, 0) == 0 || errno != ECONNREFUSED)
+		bad += wrong("sendmmsg");
+	close(fd);
+	return bad;
+}
+
 static int writes(void)
 {
 	struct timeval times[2] = { { 0 } };
-	int bad = 0;
+	int bad = 0, flags = 0, fd = open(file, O_RDONLY);
 
 	bad += refused("truncate", truncate(file, 1));
 	bad += refused("chown", chown(file, getuid(), getgid()));
 	bad += refused("utimes", utimes(file, times));
+	bad += refused("lutimes", lutimes(file, times));
+	bad += refused("utime", utime(file, NULL));
+	bad += refused("futimesat", futimesat(AT_FDCWD, file, times));
+	bad += refused("utimensat", utimensat(AT_FDCWD, file, NULL, 0));
+	bad += refused("futimens", futimens(fd, NULL));
+	bad += refused("futimes", futimes(fd, times));
+	bad += refused("ioctl", ioctl(fd, FS_IOC_SETFLAGS, &flags));
+	bad += sends();
+	close(fd);
 	bad += refused("unlink", unlink(file));
 	bad += refused("open", open(file, O_RDWR) < 0);
 	return bad;

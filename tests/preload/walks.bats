@@ -130,6 +130,15 @@ fts_same() {
 	grep -q whole/file-of-10 "$T/unpinned"
 }
 
+@test "fts of 32-bit programs, in its three forms" {
+	local SHIM=$RCU_BUILD/preload/m32/librcu-exec.so form
+	[ -r "$SHIM" ] || skip "configured without --enable-multilib"
+	fts_rooms
+	for form in "" -large -time64; do
+		fts_same "$PROBES/fts32$form" || { echo "form: $form"; return 1; }
+	done
+}
+
 @test "fts goes where no path leads: deeper than PATH_MAX" {
 	local level room
 	fts_rooms
