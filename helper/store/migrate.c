@@ -276,6 +276,24 @@ static int inside_check(const struct repo *repo, const struct walk *location, co
 	return 0;
 }
 
+/* The same of a location that is a link: `location` is the directory that it is in. */
+static int link_inside_check(const struct repo *repo, const struct walk *location, const struct walk *store,
+			     struct err *err)
+{
+	struct stat st;
+
+	if (store->rest[0] != '\0')
+		return 0;
+	const int in = fstat(store->dir, &st) == 0 ? is_inside(location->dir, &st) : -1;
+	if (in < 0)
+		return err_errno(err, STATUS_FAILED, repo->location, "cannot be compared with %s",
+				 repo->store);
+	if (in > 0)
+		return err_fail(err, STATUS_USAGE, repo->location, "the location is inside the store %s",
+				repo->store);
+	return 0;
+}
+
 static int nesting_check(const struct repo *repo, const struct place *place, enum location_state state,
 			 struct err *err)
 {
@@ -289,14 +307,8 @@ static int nesting_check(const struct repo *repo, const struct place *place, enu
 		err_errno(err, STATUS_FAILED, repo->store, "cannot be looked up");
 	else if (state != LOCATION_LINKED)
 		result = inside_check(repo, &location, &store, err);
-	else {
-		struct stat st;
-		int in = fstat(store.dir, &st) == 0 && store.rest[0] == '\0' ? is_inside(location.dir, &st)
-									     : 0;
-		result = in <= 0 ? in
-				 : err_fail(err, STATUS_USAGE, repo->location,
-					    "the location is inside the store %s", repo->store);
-	}
+	else
+		result = link_inside_check(repo, &location, &store, err);
 	walk_release(&location);
 	if (store.at != NULL)
 		walk_release(&store);

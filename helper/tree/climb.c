@@ -65,8 +65,10 @@ int listing_read(int fd, struct listing *listing)
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return -1;
 	listing->text = read_names(fd, &size, &listing->count);
-	if (listing->text == NULL)
+	if (listing->text == NULL) {
+		listing->count = 0; /* those of before the failure are gone */
 		return -1;
+	}
 	listing->names = alloc_grow(NULL, listing->count, sizeof(*listing->names));
 	char *name = listing->text;
 	for (size_t i = 0; i < listing->count; i++) {
