@@ -292,13 +292,15 @@ static int sets_write(struct store *store, uint64_t number, const struct set_nee
 int set_begin(struct store *store, uint64_t number, const struct set_needs *members,
 	      const struct set_leader *leader, struct err *err)
 {
-	if (sets_write(store, number, members, err) != 0)
-		return -1;
-	sets_trim(store);
 	char *text = alloc_printf("%" PRIu64 "\n%" PRIu64 "\n%s\n%s\n", number, leader->number, leader->id,
 				  leader->path);
 	int result = store_write_file(store, STORE_SET, text, 0644, err);
+
 	free(text);
+	if (result == 0)
+		result = sets_write(store, number, members, err);
+	if (result == 0)
+		sets_trim(store);
 	return result;
 }
 

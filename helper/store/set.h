@@ -15,8 +15,9 @@
  * The order, with what a crash behind each step leaves:
  *
  *     1  each store has its new snapshot, sealed and on disk, not the latest. Leaves snapshots that were not published.
- *     2  each has sets/N. Leaves a file for a snapshot that nobody sees.
- *     3  each has `set`. Leaves a set that is not published: the next store_lock() of each store undoes it.
+ *     2  each has `set`. Leaves a set that is not published: the next store_lock() of each store undoes it.
+ *     3  each has sets/N. Leaves the same. In this order, since sets/N of the leader without its `set` says that the set was
+ *        published, to a store that asks when all is over; so who undoes it removes sets/N first.
  *     4  the leader's latest is swapped, and is on disk. Leaves a set that is published: the next store_lock() of each other
  *        store swaps there, too. A reader who finds the new one of the leader takes the number that `set` says of the others.
  *     5  in each other store, masters first: latest is swapped, on disk. Leaves a `set` that says what is so already.

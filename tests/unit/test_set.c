@@ -219,6 +219,22 @@ static void test_a_leader_that_is_gone(void **state)
 	two_release(&two);
 }
 
+/* Its sets/2 is there, but not for good: it says that it failed, and so do the others. */
+static void test_a_leader_that_fails_on_its_way(void **state)
+{
+	struct err err = ERR_NONE;
+	struct two two;
+
+	two_make(&two, *state);
+	assert_int_equal(set_undo(&two.stores[0], 2, &err), 0);
+	assert_int_equal(mkdirat(two.stores[0].dir, STORE_SETS "/2", 0755), 0);
+	assert_int_equal(set_begin(&two.stores[0], 2, &two.members, &two.leader, &err), -1);
+	store_unlock(&two.stores[0]);
+	recovers(&two.stores[1]);
+	at_rest(&two.stores[1], 1, false);
+	two_release(&two);
+}
+
 static void test_a_snapshot_that_is_gone(void **state)
 {
 	struct err err = ERR_NONE;
@@ -300,6 +316,7 @@ int main(void)
 		scratch_test(test_undone_where_it_has_not),
 		scratch_test(test_busy),
 		scratch_test(test_a_leader_that_is_gone),
+		scratch_test(test_a_leader_that_fails_on_its_way),
 		scratch_test(test_a_snapshot_that_is_gone),
 		scratch_test(test_damaged),
 		scratch_test(test_masters_first),
