@@ -9,8 +9,7 @@
 
 #include "helper/base/alloc.h"
 #include "helper/config/order.h"
-#include "helper/snapshot/storage.h"
-#include "helper/store/meta.h"
+#include "helper/store/reclaim.h"
 #include "helper/store/set.h"
 
 /* ---- in a job ---- */
@@ -54,13 +53,12 @@ static int resolve(struct store *store, struct err *err)
 	return decided == 1 ? 0 : -1;
 }
 
-/* What was not published of a set is gone at once: no reader can have it. */
+/* What was not published of a set is gone at once, unless somebody has asked for that very number. */
 static void take_back(struct store *store, uint64_t number)
 {
 	struct err ignored = ERR_NONE;
 
-	if (store->storage->reclaim(store, number, &ignored) == 0)
-		meta_remove(store, number, &ignored);
+	reclaim_unpublished(store, number, NULL, &ignored);
 }
 
 static int gate_answers(struct store *store, uint64_t number, char *message, struct err *err)

@@ -501,6 +501,22 @@ static int hardlink_publish(struct store *store, const struct staging *staging, 
 	return result;
 }
 
+static int hardlink_withdraw(struct store *store, uint64_t number, const char *id, struct err *err)
+{
+	char name[SNAPSHOT_NUMBER_ROOM];
+	struct sides sides;
+
+	if (sides_open(store, &sides, err) != 0)
+		return -1;
+	snapshot_number_format(number, name);
+	int result = move(sides.snapshots, name, sides.staging, id);
+	if (result != 0)
+		result = err_errno(err, STATUS_FAILED, store->path,
+				   "cannot move " STORE_SNAPSHOTS "/%s back to " STORE_STAGING, name);
+	sides_close(&sides);
+	return result;
+}
+
 static int hardlink_discard(struct store *store, const struct staging *staging, struct err *err)
 {
 	return to_trash(store, STORE_STAGING, staging->id, err) < 0 ? -1 : 0;
@@ -560,6 +576,7 @@ const struct storage storage_hardlink = {
 	.seal = hardlink_seal,
 	.settle = hardlink_settle,
 	.publish = hardlink_publish,
+	.withdraw = hardlink_withdraw,
 	.discard = hardlink_discard,
 	.reclaim = hardlink_reclaim,
 	.recycle = hardlink_recycle,

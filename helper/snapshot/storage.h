@@ -80,6 +80,9 @@ struct storage {
 	/* The staged tree becomes snapshots/N in one step; fails if there is such a name. */
 	int (*publish)(struct store *store, const struct staging *staging, uint64_t number, struct err *err);
 
+	/* The other way round: snapshots/N becomes a staging tree of that name again. Nobody has it pinned. */
+	int (*withdraw)(struct store *store, uint64_t number, const char *id, struct err *err);
+
 	/* The staged tree, or what else has that name in staging, goes to trash in one step. Missing is fine. */
 	int (*discard)(struct store *store, const struct staging *staging, struct err *err);
 

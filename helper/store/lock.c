@@ -175,7 +175,8 @@ static void unfinished_clear(const struct store *store, const char *dir)
 }
 
 /*
- * The order. Pin files first: nothing below may find one missing. Then the migration, which may add a
+ * The order. Pin files first: nothing below may find one missing. Then what is reserved, which may be a snapshot that is to
+ * be staged again, and keeps others out. Then the migration, which may add a
  * snapshot, the set of several stores, which may swap latest, and the staging trees. Then the times, which look at all snapshots, and pin files for all of
  * them: those two may fail (on a full disk gc must work), since publish() and reclaim() do them again where
  * they matter. Each step can be done again after a crash in it.
@@ -184,13 +185,13 @@ static int recover(struct store *store, bool accept_reserved, struct err *err)
 {
 	struct reservation reservation = { .staging = NULL };
 	struct err late = ERR_NONE;
-	int result = reservation_read(store, &reservation, err);
+	int result = reclaim_recover(store, err);
 
+	if (result == 0)
+		result = reservation_read(store, &reservation, err);
 	if (result == 0 && reservation.staging != NULL && !accept_reserved)
 		result = err_fail(err, STATUS_BUSY, store->path, "reserved by \"rcu-repo begin\" for %s",
 				  reservation.text);
-	if (result == 0)
-		result = reclaim_recover(store, err);
 	if (result == 0)
 		result = migrate_recover(store, err);
 	if (result == 0)

@@ -50,6 +50,8 @@ static int meta_line(void *user, const char *section, const char *key, const cha
 		meta->kept = strcmp(value, "yes") == 0;
 	if (strcmp(key, "name") == 0)
 		return snprintf(meta->name, sizeof(meta->name), "%s", value) < (int)sizeof(meta->name);
+	if (strcmp(key, "staged") == 0)
+		snprintf(meta->staged, sizeof(meta->staged), "%s", value);
 	return 1;
 }
 
@@ -82,9 +84,9 @@ int meta_write(const struct store *store, uint64_t number, const struct meta *me
 
 	meta_name(number, name);
 	char *text = alloc_printf("published = %" PRId64 "\nretired = %" PRId64 "\nbefore = %" PRIu64
-				  "\nkept = %s\nname = %s\n",
+				  "\nkept = %s\nname = %s\nstaged = %s\n",
 				  meta->published, meta->retired, meta->before, meta->kept ? "yes" : "no",
-				  meta->name);
+				  meta->name, meta->staged);
 	/* The format has comments and drops blanks: a name that would not come back is refused. */
 	if (!meta_parse(text, &back) || strcmp(back.name, meta->name) != 0 || back.kept != meta->kept ||
 	    back.published != meta->published || back.retired != meta->retired || back.before != meta->before)

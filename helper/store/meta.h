@@ -18,6 +18,7 @@ struct meta {
 	uint64_t before;   /* what was latest when it was published; 0: nothing, or not known */
 	bool kept;         /* protected from reclaim until released */
 	char name[64];     /* of a kept one, "" for none */
+	char staged[64];   /* what it was called in staging: reservation.h; "" where we did not publish it */
 };
 
 int meta_read(const struct store *store, uint64_t number, struct meta *meta, struct err *err);

@@ -30,9 +30,12 @@
  *    record/N, too, is there and on disk (but for its name, which is in 5). Leaves the same, or half of a
  *    record, which its digest shows. If somebody else takes N now, the record is seen to be of another tree.
  *  4 snapshots/N is there, by one rename that replaces nothing. Leaves a whole snapshot that was never
- *    latest. It must not become latest by itself: who died may have failed, and its successor publishes
- *    newer content. meta_settle() retires it, gc takes it in its time. The tree was whole before the rename:
- *    no half snapshot is ever seen under a number (P21).
+ *    latest. It must not become latest by itself: who died may have failed and said so, and its successor publishes
+ *    newer content. meta_settle() retires it, gc takes it in its time. But what `begin` reserved exists only once, and is
+ *    not for gc: the next store_lock() undoes this rename, and the tree is staged and reserved as before, for commit
+ *    to do all of it again. Undone rather than ended, so that a commit has one state before the swap and one behind it,
+ *    whatever killed it or failed where. Its meta/N says which tree it is (reservation.h). The tree was whole before the
+ *    rename: no half snapshot is ever seen under a number (P21).
  *  5 The directories record/ and snapshots/ are on disk. Leaves the same as 4. latest, which comes next, can never be on
  *    disk before its target is.
  *  6 pins/N is there. Leaves the same as 4. A reader that finds the new latest finds its pin file.
@@ -55,6 +58,7 @@ static int take_number(struct store *store, const struct staging *staging, struc
 	struct meta meta = { .published = time(NULL) };
 	char name[STORE_NAME_ROOM];
 
+	snprintf(meta.staged, sizeof(meta.staged), "%s", staging->id);
 	if (store_latest(store, &meta.before, err) != 0)
 		return -1;
 	for (int try = 1;; try++) {

@@ -27,7 +27,8 @@ enum publish_result {
  * one (NULL) the snapshot is in doubt (record.h). The snapshot that was latest is
  * marked retired. Until the one rename that swaps latest, readers see the old version; after it, the new. On
  * failure latest is as before and the tree is still in staging, or, where the failure came late, an
- * unpublished snapshot that the next publish passes over and gc takes.
+ * unpublished snapshot that the next publish passes over and gc takes; one that was reserved goes back to staging with the
+ * next store_lock().
  */
 enum publish_result publish(struct store *store, const struct staging *staging, struct record *record,
 			    uint64_t *number, struct err *err);

@@ -58,7 +58,8 @@
  * tests/model/rcu.pml has all this as a model, whose every state spin looks at. Its steps: C1 the open and C2 the
  * lease (lease_take), C3 the rename and C4 the look (seize), C5 latest again and C6 the move (take), C7 the unlink and
  * C8 the end of the lease (bury; or give_back); L1 is reclaim_recover(). What is moved to be used again, rather than to
- * trash, is moved at C6, too. What changes here changes there.
+ * trash, is moved at C6, too; so is what goes back to be published once more (reclaim_unpublished(), L2). What changes here
+ * changes there.
  */
 
 static void dead_name(uint64_t number, char *to)
@@ -228,9 +229,23 @@ static bool is_latest(const struct store *store, uint64_t number, struct err *er
 	return store_latest(store, &latest, err) != 0 || latest == number;
 }
 
+/* Where it goes: to trash, unless something else is said. */
+struct where {
+	bool recycle;        /* to be the spare, if it can be */
+	const char *staging; /* to staging, by this name */
+};
+
+static int move_away(struct store *store, uint64_t number, const struct where *where, struct err *err)
+{
+	if (where->staging != NULL)
+		return store->storage->withdraw(store, number, where->staging, err);
+	const int gone = where->recycle ? store->storage->recycle(store, number, err) : 1;
+	return gone == 1 ? store->storage->reclaim(store, number, err) : gone;
+}
+
 /* What becomes of it; the lease protocol in full. -1 where the storage failed: it stays, and is good. */
-static int take(struct store *store, uint64_t number, bool force, bool recycle, enum reclaim_why *why,
-		struct err *err)
+static int take(struct store *store, uint64_t number, bool force, const struct where *where,
+		enum reclaim_why *why, struct err *err)
 {
 	int fd = force ? -1 : seize(store, number, why);
 
@@ -246,10 +261,7 @@ static int take(struct store *store, uint64_t number, bool force, bool recycle, 
 		*why = RECLAIM_LATEST;
 		return err->status == STATUS_DONE ? 0 : -1;
 	}
-	int gone = recycle && !force ? store->storage->recycle(store, number, err) : 1;
-	if (gone == 1)
-		gone = store->storage->reclaim(store, number, err);
-	if (gone != 0) {
+	if (move_away(store, number, where, err) != 0) {
 		give_back(store, number, fd);
 		*why = RECLAIM_UNKNOWN;
 		return -1;
@@ -259,6 +271,18 @@ static int take(struct store *store, uint64_t number, bool force, bool recycle, 
 		return err_errno(err, STATUS_FAILED, store->path, "the pin of snapshot %ju",
 				 (uintmax_t)number);
 	return meta_remove(store, number, err);
+}
+
+int reclaim_unpublished(struct store *store, uint64_t number, const char *id, struct err *err)
+{
+	const struct where where = { .staging = id };
+	struct sigaction old;
+	enum reclaim_why why;
+
+	sigio_ignore(&old);
+	const int result = take(store, number, false, &where, &why, err);
+	sigio_restore(&old);
+	return result != 0 ? -1 : why != RECLAIM_GONE;
 }
 
 /* ---- all, live, difference ---- */
@@ -370,10 +394,11 @@ static void difference_take(struct store *store, struct candidates *all, const s
 		struct candidate *this = &all->list[i];
 		if (this->why != RECLAIM_GONE)
 			continue;
+		const bool forced = is_forced(this, rules);
+		const struct where where = { .recycle = rules->recycle && !forced };
 		if (rules->dry_run)
-			ask(store, this, is_forced(this, rules));
-		else if (take(store, this->number, is_forced(this, rules), rules->recycle, &this->why,
-			      &failed) != 0)
+			ask(store, this, forced);
+		else if (take(store, this->number, forced, &where, &this->why, &failed) != 0)
 			*err = err->status == STATUS_DONE ? failed : *err;
 	}
 	sigio_restore(&old);

@@ -41,6 +41,12 @@ int reclaim(struct store *store, const struct reclaim_rules *rules,
 	    void (*report)(void *context, uint64_t number, enum reclaim_why why), void *context,
 	    struct err *err);
 
+/*
+ * Snapshot N, which was not published after all, goes back to staging as `id`, to be published again; with NULL to trash. 1: it
+ * stays, since somebody has it pinned, or since that cannot be asked, or it is the latest.
+ */
+int reclaim_unpublished(struct store *store, uint64_t number, const char *id, struct err *err);
+
 /* Is anybody holding the pin of N? 1, 0, or -1 where it could not be asked. Takes the lease for a moment:
  * readers that start then retry. */
 int reclaim_pinned(struct store *store, uint64_t number, struct err *err);

@@ -16,6 +16,8 @@
 #include "helper/base/alloc.h"
 #include "helper/base/identity.h"
 #include "helper/snapshot/storage.h"
+#include "helper/store/meta.h"
+#include "helper/store/reclaim.h"
 
 /* What a sealed tree has behind its ID; no ID ends like this. */
 #define SEALED_SUFFIX ".sealed"
@@ -28,6 +30,7 @@ struct reserved {
 	int64_t since; /* CLOCK_REALTIME, for people */
 	int64_t made;  /* CLOCK_BOOTTIME, to count by: void after a reboot anyway, and nobody sets it */
 	bool good;     /* owner and both times were there */
+	bool left;     /* it holds, but its tree is not in staging any more */
 };
 
 static int64_t seconds(clockid_t clock)
@@ -132,7 +135,8 @@ static int look(const struct store *store, struct reservation *reservation, stru
 	free(text);
 	*why = record_void(record);
 	char *staging = record_staging(store, record);
-	if (*why == NULL && staging == NULL)
+	record->left = *why == NULL && staging == NULL;
+	if (record->left)
 		*why = "a commit or an abort was cut short behind the end of the tree";
 	if (*why != NULL) {
 		free(staging);
@@ -152,40 +156,86 @@ int reservation_look(const struct store *store, struct reservation *reservation,
 	return look(store, reservation, &record, &why, err) < 0 ? -1 : 0;
 }
 
-/* A commit that was killed late leaves its tree as a snapshot that never was the latest: whoever looks for it is told. */
-static void lapse(struct store *store, const struct reserved *record, const char *why)
+/* The snapshot that the tree has become, and what is known of it; 0: none. */
+static uint64_t find_published(const struct store *store, const struct reserved *record, struct meta *meta)
 {
+	char *sealed = alloc_printf("%s" SEALED_SUFFIX, record->staging);
 	struct err ignored = ERR_NONE;
 	struct numbers numbers;
-	uint64_t latest, last = 0;
-	char *who = record->good ? record_text(record) : alloc_copy("somebody");
+	uint64_t found = 0;
 
-	if (store_latest(store, &latest, &ignored) == 0 &&
-	    store_numbers(store, &numbers, NULL, NULL, &ignored) == 0) {
-		if (numbers.count > 0 && numbers.list[numbers.count - 1] > latest)
-			last = numbers.list[numbers.count - 1];
-		numbers_release(&numbers);
-	}
+	if (store_numbers(store, &numbers, NULL, NULL, &ignored) != 0)
+		numbers = (struct numbers){ .count = 0 };
+	for (size_t i = numbers.count; found == 0 && i > 0; i--)
+		if (meta_read(store, numbers.list[i - 1], meta, &ignored) == 0 &&
+		    strcmp(meta->staged, sealed) == 0)
+			found = numbers.list[i - 1];
+	numbers_release(&numbers);
+	free(sealed);
+	return found;
+}
+
+static void lapse(struct store *store, const struct reserved *record, const char *why, uint64_t number)
+{
+	struct err ignored = ERR_NONE;
+	uint64_t latest = 0;
+	char *who = record->good ? record_text(record) : alloc_copy("somebody"), *there = NULL;
+
+	store_latest(store, &latest, &ignored);
+	if (number != 0 && number == latest)
+		there = alloc_printf("it is published, as snapshot %ju", (uintmax_t)number);
+	else if (number != 0)
+		there = alloc_printf("%s; it is snapshot %ju, which was never the latest: see rollback", why,
+				     (uintmax_t)number);
 	free(store->lapsed);
-	store->lapsed = alloc_printf("what begin staged for %s is not reserved any more: %s", who, why);
+	store->lapsed = alloc_printf("what begin staged for %s is not reserved any more: %s", who,
+				     there ? there : why);
+	free(there);
 	free(who);
-	if (last == 0)
-		return;
-	who = store->lapsed;
-	store->lapsed = alloc_printf("%s; snapshot %ju is there, and was never the latest: see rollback", who,
-				     (uintmax_t)last);
-	free(who);
+}
+
+/*
+ * A commit ended between its rename to snapshots/N and the one of latest: the tree becomes what it was before, if nobody has
+ * pinned N. Else it stays a snapshot, but one that gc does not take: it exists once. 0: it is staged again.
+ *
+ * If we die in here, that is one of the cases of reclaim.c, and the next store_lock() does it again.
+ */
+static int take_back(struct store *store, const struct reserved *record, uint64_t number, struct meta *meta,
+		     struct err *err)
+{
+	uint64_t latest;
+
+	if (store_latest(store, &latest, err) != 0)
+		return -1;
+	if (number == 0 || number == latest)
+		return 1;
+	/* Killed before it made the last of them, it may have left none for N. */
+	if (store_make_pins(store, err) != 0)
+		return -1;
+	char *sealed = alloc_printf("%s" SEALED_SUFFIX, record->staging);
+	int result = reclaim_unpublished(store, number, sealed, err);
+	free(sealed);
+	if (result == 1) {
+		meta->kept = true;
+		if (meta_write(store, number, meta, err) != 0)
+			result = -1;
+	}
+	return result;
 }
 
 int reservation_read(struct store *store, struct reservation *reservation, struct err *err)
 {
 	struct reserved record = { .good = false };
+	struct meta meta;
 	const char *why;
-	const int found = look(store, reservation, &record, &why, err);
+	int found = look(store, reservation, &record, &why, err);
 
 	if (found <= 0)
 		return found;
-	lapse(store, &record, why);
+	const uint64_t number = find_published(store, &record, &meta);
+	if (record.left && (found = take_back(store, &record, number, &meta, err)) != 1)
+		return found == 0 ? look(store, reservation, &record, &why, err) : -1;
+	lapse(store, &record, why, number);
 	/*
 	 * If we die behind this, the tree is one that nobody reserved: the next store_lock() throws it away.
 	 */

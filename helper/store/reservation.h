@@ -9,8 +9,10 @@
  * functions are called under the lock, but for reservation_look().
  *
  * `commit` seals the tree before it lets it share files with a snapshot: a rename in staging, by which nobody reaches it
- * any more by the path that `begin` printed. It stays reserved until it is a snapshot, so a commit that fails or is
- * killed can be done again.
+ * any more by the path that `begin` printed. It stays reserved until it is the latest snapshot, so a commit that fails or is
+ * killed can be done again. Between its renames to snapshots/N and of latest it is a snapshot that is not published; then
+ * meta/N says what it was called in staging, and who takes the lock next takes it back (publish.c, step 4), unless somebody
+ * has pinned that number: then it stays, kept until it is released, and the reservation is void.
  */
 #ifndef HELPER_STORE_RESERVATION_H
 #define HELPER_STORE_RESERVATION_H
@@ -28,7 +30,7 @@ struct reservation {
 };
 
 /*
- * Reads it; one that is void is removed (its staging goes to trash) and reads as none. Why it is void is then in
+ * Reads it, and stages again what a commit left on its way; one that is void is removed (its staging goes to trash) and reads as none. Why it is void is then in
  * store->lapsed, whole sentences for a person.
  */
 int reservation_read(struct store *store, struct reservation *reservation, struct err *err);

@@ -146,11 +146,13 @@ teardown() { lib_done; }
 	echo x >"$staged/x"
 	run -1 traced -o "$T/strace" -e trace=symlinkat -e inject=symlinkat:error=ENOSPC "$RCU_REPO" commit \
 		--location "$LOCATION" --store "$STORE"
-	# the failure was behind the end of the staging tree, and nothing is lost
-	refused 1 'nothing is staged: what begin staged for .*snapshot 2 is there, and was never the latest' repo commit
+	# the failure was behind the end of the staging tree: it is a snapshot until the next command comes
 	[ "$(cat "$STORE/snapshots/2/x")" = x ]
-	repo rollback 2
+	repo gc
+	[ ! -e "$STORE/snapshots/2" ]
+	[ "$(repo commit --staging "$staged")" = 3 ]
 	[ "$(cat "$LOCATION/x")" = x ]
+	repo check
 	staged=$(repo begin)
 	echo y >"$staged/y"
 	run -1 traced -o "$T/strace" -e trace=linkat -e inject=linkat:error=EIO "$RCU_REPO" commit \
@@ -158,9 +160,65 @@ teardown() { lib_done; }
 	[ ! -e "$staged" ]
 	refused 75 'reserved' repo sync --type rsync --uri "$SOURCE"
 	refused 1 'is not what is staged now' repo commit --staging "$staged.sealed"
-	[ "$(repo commit --staging "$staged")" = 3 ]
+	[ "$(repo commit --staging "$staged")" = 4 ]
 	[ "$(cat "$LOCATION/y")" = y ]
 	refused 1 'nothing is staged: begin first' repo commit
+}
+
+@test "its number cannot be printed: published all the same, and it says so" {
+	local staged
+	sync_version A
+	staged=$(repo begin)
+	echo x >"$staged/x"
+	repo commit >/dev/full 2>"$T/full.err"
+	grep -q 'stdout cannot be written: No space left' "$T/full.err"
+	[ "$(cat "$LOCATION/x")" = x ]
+}
+
+# commit_killed CALL [STRACE-OPTION...]: just before it makes CALL
+commit_killed() {
+	run -137 traced -o "$T/strace" -e "trace=$1" -e "inject=$1:signal=KILL" "${@:2}" "$RCU_REPO" commit \
+		--location "$LOCATION" --store "$STORE"
+}
+
+@test "a commit killed before its swap can be done again, or aborted; killed behind it, it is published, and says so" {
+	skip_unless_command strace
+	local staged
+	sync_version A
+	staged=$(repo begin)
+	echo x >"$staged/x"
+	commit_killed symlinkat
+	[ -e "$STORE/snapshots/2/x" ]
+	repo abort
+	[ "$(ls "$STORE/snapshots")" = 1 ]
+	[ -z "$(ls "$STORE/.rcu-repo/staging")" ]
+	staged=$(repo begin)
+	echo x >"$staged/x"
+	commit_killed symlinkat
+	[ "$(repo commit)" = 4 ]
+	[ "$(ls "$STORE/snapshots" | xargs)" = "1 4" ]
+	staged=$(repo begin)
+	echo y >"$staged/y"
+	commit_killed unlinkat -P .rcu-repo/reservation
+	[ "$(cat "$LOCATION/y")" = y ]
+	refused 1 'not reserved any more: it is published, as snapshot 5' repo commit
+}
+
+@test "a commit killed before its swap, whose snapshot somebody has pinned: it is kept, and gc does not take it" {
+	skip_unless_command strace
+	local staged
+	sync_version A
+	staged=$(repo begin)
+	echo x >"$staged/x"
+	commit_killed symlinkat
+	reader "$LOCATION" -s 2
+	refused 1 'not reserved any more: .*it is snapshot 2, which was never the latest: see rollback' repo commit
+	kill -9 "$BACKGROUND"
+	wait_until gone "$BACKGROUND"
+	repo gc --set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0
+	[ "$(cat "$STORE/snapshots/2/x")" = x ]
+	repo rollback 2
+	[ "$(cat "$LOCATION/x")" = x ]
 }
 
 @test "a reservation that is void says so, to commit and to the next writer" {

@@ -53,6 +53,12 @@ none() { search 0 "$@"; }
 	[ "${MODEL_LARGE-}" != yes ] || none -DREADERS=3 -DASKERS=0 -DTOP=2
 }
 
+@test "what begin staged is published, or staged, or kept: a commit that is killed anywhere loses nothing" {
+	none -DREADERS=1 -DASKERS=0 -DCOMMITS=1 -DANY -DCRASHES=2
+	[ "${MODEL_LARGE-}" != yes ] || none -DREADERS=2 -DASKERS=0 -DCOMMITS=1 -DANY
+	LTL=reclaimed none -DREADERS=1 -DASKERS=0 -DCOMMITS=1
+}
+
 @test "every reader gets in, and what is not the latest is reclaimed in the end" {
 	LTL=get_in none -DREADERS=1 -DASKERS=0
 	LTL=reclaimed none -DREADERS=1 -DASKERS=0
@@ -66,6 +72,7 @@ none() { search 0 "$@"; }
 	for fault in NO_LOOK NO_EXISTS NO_RENAME NO_LEASE EARLY_SWAP RECYCLE_LATEST; do
 		found -DREADERS=1 -DASKERS=0 -DANY "-D$fault"
 	done
+	for fault in NO_WITHDRAW NO_KEEP; do found -DREADERS=1 -DASKERS=0 -DANY -DCOMMITS=1 "-D$fault"; done
 	# this one needs somebody else who makes the kernel break the lease
 	found -DREADERS=2 -DASKERS=0 -DTOP=2 -DNO_RECHECK
 	LTL=get_in found -DREADERS=1 -DASKERS=0 -DTOP=2 -DNO_RECOVER
