@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# crash.bash: what the tests of this folder share. Two versions, A and B, as sources; what must be true of a store
-# after any crash; ways to kill at a chosen moment.
+# crash.bash: what the bats tests of this folder share. Two versions, A and B, as sources; what must be true of a store
+# after any crash; ways to kill at a random moment. (Each call in its turn: tests/crash/faults.)
 
-# How many random moments; and of how many calls of one kind each is met, before they are thinned out (0: all)
+# How many random moments
 CRASH_RUNS=${CRASH_RUNS:-40}
-CRASH_POINTS=${CRASH_POINTS:-12}
 
 crash_init() {
 	lib_init
@@ -110,54 +109,4 @@ watch_location() {
 watched() {
 	[ ! -e "$T/missing.out" ] || { echo "$LOCATION was missing for a moment"; return 1; }
 	kill -0 "$WATCHER"
-}
-
-# --- deterministic points: before the K-th call of a kind ---
-
-# What changes a file system. strace kills before the call is made, so that all gaps between two of these are met.
-CHANGES=(rename renameat renameat2 link linkat symlink symlinkat unlink unlinkat mkdir mkdirat rmdir fsync fdatasync syncfs
-	write pwrite64 ftruncate fchmod fchmodat fchown fchownat utimensat)
-
-skip_unless_strace() {
-	skip_unless_command strace
-	strace -o /dev/null -e inject=getpid:signal=CONT:when=1 true 2>/dev/null || skip "strace cannot trace here"
-}
-
-# points COMMAND [ARG...]: prints "CALL K", a line for each moment to kill it at; runs it once. Where a call is made
-# for each file of a tree, some of them in even distances stand for all.
-points() {
-	local list
-	list=$(IFS=,; echo "${CHANGES[*]}")
-	strace -o "$T/strace.log" -e trace="$list" "$@" >/dev/null 2>&1 || return
-	awk -F'(' -v most="$CRASH_POINTS" '/^[a-z0-9_]+\(/ { seen[$1]++ }
-		END {
-			for (call in seen) {
-				step = most > 0 && seen[call] > most ? seen[call] / most : 1
-				for (k = 1; k <= seen[call]; k += step)
-					print call, int(k)
-			}
-		}' "$T/strace.log" | sort
-}
-
-# kill_before CALL K COMMAND [ARG...]
-kill_before() {
-	local call=$1 k=$2
-	shift 2
-	strace -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$k" "$@" >>"$T/killed.out" 2>&1 || :
-}
-
-# sweep PREPARE JUDGE COMMAND [ARG...]: for each point: PREPARE, kill COMMAND there, JUDGE
-sweep() {
-	local prepare=$1 judge=$2 call k count=0
-	shift 2
-	"$prepare" || return
-	points "$@" >"$T/points.out" || { echo "undisturbed: $*"; return 1; }
-	while read -r call k <&4; do
-		"$prepare" || { echo "cannot prepare: before $call $k"; return 1; }
-		kill_before "$call" "$k" "$@"
-		"$judge" || { echo "killed before $call number $k of: $*"; tail -n 5 "$T/killed.out"; return 1; }
-		count=$((count + 1))
-	done 4<"$T/points.out"
-	echo "# $count points" >&3
-	[ "$count" -ge "${SWEEP_LEAST:-20}" ]
 }
