@@ -80,29 +80,42 @@ static const char *record_void(const struct reserved *record)
 }
 
 /*
- * Published or thrown away, by somebody who died before he took the reservation off; or somebody has put
- * another thing in its place. It holds nothing any more, and kept alive it would keep every writer out.
+ * Is there no tree of this name? Then it was published or thrown away, by somebody who died before he took the reservation
+ * off; or somebody has put another thing in its place. It holds nothing any more, and kept alive it would keep every writer
+ * out. -1 where that cannot be said: whoever took that for an answer would throw the tree away.
  */
-static bool is_left(const struct store *store, const char *staging)
+static int is_left(const struct store *store, const char *staging, struct err *err)
 {
 	struct stat st;
 	char *name = alloc_printf(STORE_STAGING "/%s", staging);
-	bool left = fstatat(store->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? !S_ISDIR(st.st_mode)
-									     : errno == ENOENT;
+	int left;
 
+	if (fstatat(store->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		left = !S_ISDIR(st.st_mode);
+	else if (errno == ENOENT)
+		left = 1;
+	else
+		left = err_errno(err, STATUS_FAILED, store->path, "%s", name);
 	free(name);
 	return left;
 }
 
-/* Its name, as `begin` made it or sealed; NULL: it is left. The caller frees it. */
-static char *record_staging(const struct store *store, const struct reserved *record)
+/* Its name, sealed or as `begin` made it; *name is NULL where it is left. The caller frees it. */
+static int record_staging(const struct store *store, const struct reserved *record, char **name,
+			  struct err *err)
 {
 	char *sealed = alloc_printf("%s" SEALED_SUFFIX, record->staging);
+	int left = is_left(store, sealed, err);
 
-	if (!is_left(store, sealed))
-		return sealed;
+	*name = left == 0 ? sealed : NULL;
+	if (left == 0)
+		return 0;
 	free(sealed);
-	return is_left(store, record->staging) ? NULL : alloc_copy(record->staging);
+	if (left > 0)
+		left = is_left(store, record->staging, err);
+	if (left == 0)
+		*name = alloc_copy(record->staging);
+	return left < 0 ? -1 : 0;
 }
 
 static char *record_text(const struct reserved *record)
@@ -134,7 +147,9 @@ static int look(const struct store *store, struct reservation *reservation, stru
 		record->good = false;
 	free(text);
 	*why = record_void(record);
-	char *staging = record_staging(store, record);
+	char *staging;
+	if (record_staging(store, record, &staging, err) != 0)
+		return -1;
 	record->left = *why == NULL && staging == NULL;
 	if (record->left)
 		*why = "a commit or an abort was cut short behind the end of the tree";
@@ -243,8 +258,8 @@ int reservation_read(struct store *store, struct reservation *reservation, struc
 		return -1;
 	struct staging staging = STAGING_NONE;
 	struct err gone = ERR_NONE;
-	char *name = record.staging[0] != '\0' ? record_staging(store, &record) : NULL;
-	int result = 0;
+	char *name = NULL;
+	int result = record.staging[0] != '\0' ? record_staging(store, &record, &name, err) : 0;
 	if (name != NULL && store->storage->find(store, name, &staging, &gone) == 0)
 		result = store->storage->discard(store, &staging, err);
 	free(name);
