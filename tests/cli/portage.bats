@@ -194,6 +194,82 @@ storage() {
 	[[ $output == *"refused: rcu-repo begin exited with status 75"* ]]
 }
 
+# emerge_itself ARG...: the real one, of the checkout that RCU_PORTAGE_LIB names, by a Python that has contrib/portage installed
+# as its README says; what it keeps of its own on this machine goes with its mounts
+emerge_itself() {
+	# shellcheck disable=SC2016
+	unshare -m sh -euc 'mount -t tmpfs none /var; exec "$@"' sh \
+		"$T/venv/bin/python3" -b "$RCU_PORTAGE_LIB/../bin/emerge" "$@" </dev/null
+}
+
+portage_root() {
+	local site
+	/usr/bin/python3 -m venv --without-pip "$T/venv"
+	site=$("$T/venv/bin/python3" -c 'import site; print(site.getsitepackages()[0])')
+	cp -r "$RCU_SRC/contrib/portage/rcu_repo_portage" "$RCU_SRC/contrib/portage/rcu_repo_portage.pth" "$site"
+	export PYTHONPATH=$RCU_PORTAGE_LIB PORTAGE_CONFIGROOT=$T/root
+	mkdir -p "$T/root/etc/portage/repos.conf" "$T/root/etc/portage/make.profile"
+	echo 'ARCH="amd64"' >"$T/root/etc/portage/make.profile/make.defaults"
+	cat >"$T/root/etc/portage/repos.conf/it.conf" <<-END
+		[DEFAULT]
+		main-repo = it
+		[it]
+		location = $LOCATION
+		sync-type = rsync
+		sync-uri = file://$SOURCE
+		sync-rcu = yes
+		sync-rcu-store-dir = $STORE
+		sync-rcu-ttl-days = 0
+	END
+}
+
+# A version that Portage takes for a repository; SUMS is of the rest
+make_repository() {
+	make_version "$SOURCE" "$1"
+	echo it >"$SOURCE/profiles/repo_name"
+	sed -i '/profiles.repo_name/d' "$SOURCE/SUMS"
+	mkdir "$SOURCE/metadata"
+	echo 'masters =' >"$SOURCE/metadata/layout.conf"
+	# each later than the one before
+	stamp=$((${stamp-1600000000} + 60))
+	LC_ALL=C date -u -d "@$stamp" '+%a, %d %b %Y %H:%M:%S +0000' >"$SOURCE/metadata/timestamp.chk"
+	# rsync looks at whole seconds
+	touch -d "@$stamp" "$SOURCE/SUMS" "$SOURCE/metadata/timestamp.chk"
+}
+
+@test "contrib/portage: emerge --sync itself, with a reader who stays, and rcu-repo sync in turns" {
+	skip_unless_portage
+	skip_unless_mount
+	[ -x "$RCU_PORTAGE_LIB/../bin/emerge" ] || skip "there is no emerge beside Portage's modules (RCU_PORTAGE_LIB)"
+	local version
+	portage_root
+	make_repository A
+	emerge_itself --sync it >"$T/log" 2>&1
+	[ "$(version_of "$LOCATION")" = A ]
+	[ -d "$STORE/.rcu-repo" ]
+	reader "$LOCATION"
+	for version in B C D E; do
+		make_repository "$version"
+		emerge_itself --sync --quiet it >"$T/log" 2>&1
+		[ "$(version_of "$LOCATION")" = "$version" ]
+		make_repository "$version$version"
+		# by the same file of Portage's
+		rcu_repo sync --quiet it
+		[ "$(version_of "$LOCATION")" = "$version$version" ]
+	done
+	# the reader's is still there; Portage alone would have taken it
+	local pinned
+	pinned=$(rcu_repo readers --location "$LOCATION" --json | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["readers"][0]["snapshot"])')
+	[ "$(version_of "$STORE/snapshots/$pinned")" = A ]
+	rcu_repo check it
+	# a source that is not there: Portage says so, and all stays
+	mv "$SOURCE" "$SOURCE.gone"
+	run emerge_itself --sync --quiet it
+	[ "$status" != 0 ]
+	[ "$(version_of "$LOCATION")" = EE ]
+	is_empty "$STORE/.rcu-repo/staging"
+}
+
 @test "emerge-rcu: emerge is pinned, emerge --sync is not" {
 	make_version "$T/source-one" A
 	config <<-END
