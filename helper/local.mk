@@ -77,7 +77,9 @@ helper_libhelper_a_SOURCES = \
 	helper/transport/source.c helper/transport/source.h \
 	helper/transport/transport.c helper/transport/transport.h \
 	helper/transport/unpack.c helper/transport/unpack.h \
+	helper/transport/unpack_names.c helper/transport/unpack_names.h \
 	helper/transport/unpack_squashfs.c \
+	helper/transport/unpack_stream.c helper/transport/unpack_stream.h \
 	helper/transport/unpack_tar.c \
 	helper/commands/deletions.c helper/commands/deletions.h \
 	helper/commands/jobs.c helper/commands/jobs.h

@@ -350,6 +350,7 @@ static int unpack(const struct unpack *unpack, struct err *err)
 struct work {
 	struct unpack job;
 	bool other;
+	bool first; /* there was no tree before: nothing is to be said of what changed */
 };
 
 /* It is his tree. */
@@ -361,6 +362,8 @@ static int archive_work(void *context, struct changes *changes, struct err *err)
 	int result = -1;
 
 	job->changes = changes;
+	if (work->first)
+		changes_set_unknown(changes);
 	if (work->other)
 		job->archive = STDIN_FILENO;
 	job->tree = open(job->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -381,11 +384,11 @@ static int archive_fetch(const struct repo *repo, const struct staging *staging,
 	char *address = address_of(repo);
 	struct user user;
 	const struct source source = { .repo = repo, .user = &user };
-	struct work work = { .job = { .repo = repo, .path = staging->path, .archive = -1, .tree = -1 } };
+	struct work work = { .job = { .repo = repo, .path = staging->path, .archive = -1, .tree = -1 },
+			     .first = !base };
 	struct apart apart = { .repo = repo, .user = &user, .work = archive_work, .context = &work };
 	int result = user_of_fetch(repo, &user, err), archive = -1;
 
-	(void)base;
 	if (result == 0)
 		archive = work.job.archive = apart.in = archive_get(&source, staging, address, err);
 	work.other = user_is_other(&user);

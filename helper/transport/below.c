@@ -29,24 +29,15 @@ bool below_good(const char *path)
 	}
 }
 
-static int enter(int dir, const char *name, bool make)
-{
-	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	int next = openat(dir, name, flags);
-
-	if (next < 0 && errno == ENOENT && make && (mkdirat(dir, name, 0755) == 0 || errno == EEXIST))
-		next = openat(dir, name, flags);
-	return next;
-}
-
-int below_open(int root, const char *path, bool make, const char **name)
+int below_open(int root, const char *path, const char **name)
 {
 	int dir = fcntl(root, F_DUPFD_CLOEXEC, 0);
 	const char *slash;
 
 	while (dir >= 0 && (slash = strchr(path, '/')) != NULL) {
 		char *part = alloc_printf("%.*s", (int)(slash - path), path);
-		const int next = enter(dir, part, make), error = errno;
+		const int next = openat(dir, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		const int error = errno;
 
 		free(part);
 		close(dir);
@@ -68,7 +59,7 @@ static void delete_empty(int root, char *path)
 		int dir, failed;
 
 		*slash = '\0';
-		dir = below_open(root, path, false, &name);
+		dir = below_open(root, path, &name);
 		if (dir < 0)
 			continue;
 		failed = unlinkat(dir, name, AT_REMOVEDIR);
@@ -81,7 +72,7 @@ static void delete_empty(int root, char *path)
 int below_delete(int root, const char *path, struct err *err)
 {
 	const char *name;
-	int dir = below_open(root, path, false, &name), result = 0;
+	int dir = below_open(root, path, &name), result = 0;
 
 	if (dir < 0) {
 		if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)

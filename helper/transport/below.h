@@ -14,11 +14,8 @@
 /* Is it a path that can be: relative, without empty components, "." and ".."? */
 bool below_good(const char *path);
 
-/*
- * Opens the directory that the last component of a good path is in; *name is that component. With `make`, what is
- * missing on the way is made (0755). -1 and errno.
- */
-int below_open(int root, const char *path, bool make, const char **name);
+/* Opens the directory that the last component of a good path is in; *name is that component. -1 and errno. */
+int below_open(int root, const char *path, const char **name);
 
 /*
  * Deletes what has that path, whole, and then the directories on the way to it that are empty without it. Missing is

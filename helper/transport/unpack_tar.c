@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <search.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -16,77 +15,43 @@
 #include "helper/base/files.h"
 #include "helper/transport/below.h"
 #include "helper/transport/unpack.h"
+#include "helper/transport/unpack_names.h"
+#include "helper/transport/unpack_stream.h"
+#include "helper/tree/climb.h"
 #include "helper/tree/tree.h"
 
 #define BLOCK (256 * 1024)
 
-/* A path that the archive has, or that something in it is below. */
-struct seen {
-	char *path;
-	bool directory;
-	bool told; /* the archive says how it is to be: */
-	mode_t mode;
-	struct timespec time;
-	struct seen *before; /* the one that was seen before this one */
-};
-
 struct tar {
 	const struct unpack *unpack;
+	struct unpack_stream *stream;
 	struct archive *archive;
 	struct unpack_sum sum;
-	void *names;       /* tsearch(3), by path */
-	struct seen *last; /* all of them, the newest first */
+	struct names names;
+	struct way way;
+	struct named *parent; /* the directory that the last entry was in */
 	char *top; /* the leading directories that are cut off: the same in all names; NULL: not known yet */
-	char *parent; /* the directory that the last entry was in, and it open */
-	int parent_dir;
 	char *buffer;
+	uid_t uid; /* whose all of it is */
 };
 
-/* --- what was seen --- */
-
-static int by_path(const void *a, const void *b)
-{
-	return strcmp(((const struct seen *)a)->path, ((const struct seen *)b)->path);
-}
-
-static struct seen *seen_find(const struct tar *tar, const char *path)
-{
-	const struct seen key = { .path = (char *)path };
-	struct seen *const *found = tfind(&key, &tar->names, by_path);
-
-	return found ? *found : NULL;
-}
-
-static struct seen *seen_add(struct tar *tar, const char *path, bool directory)
-{
-	struct seen *seen = alloc_grow(NULL, 1, sizeof(*seen));
-
-	*seen = (struct seen){ .path = alloc_copy(path), .directory = directory, .before = tar->last };
-	tar->last = seen;
-	if (!tsearch(seen, &tar->names, by_path))
-		free(alloc_grow(NULL, SIZE_MAX, 1)); /* no memory: this says so, and ends */
-	return seen;
-}
-
-static void keep_node(void *node)
-{
-	(void)node;
-}
+/* Where an entry goes. */
+struct place {
+	const char *path, *name;
+	int dir;
+	bool fresh; /* the directory that it is in is */
+	bool there; /* the tree has something of that name, which was not in the archive so far: */
+	struct stat st;
+};
 
 static void tar_release(struct tar *tar)
 {
-	tdestroy(tar->names, keep_node);
-	for (struct seen *seen = tar->last, *before; seen; seen = before) {
-		before = seen->before;
-		free(seen->path);
-		free(seen);
-	}
+	way_release(&tar->way);
+	names_release(&tar->names);
 	archive_read_free(tar->archive);
+	unpack_stream_close(tar->stream);
 	free(tar->top);
-	free(tar->parent);
 	free(tar->buffer);
-	if (tar->parent_dir >= 0)
-		close(tar->parent_dir);
 }
 
 static int fail(const char *path, const char *why, struct err *err)
@@ -94,9 +59,16 @@ static int fail(const char *path, const char *why, struct err *err)
 	return err_fail(err, STATUS_FAILED, "the archive", "%s: %s", path, why);
 }
 
-static void changed(const struct tar *tar, const char *path)
+static int fail_errno(const char *path, const char *why, struct err *err)
 {
-	changes_add(tar->unpack->changes, path, strlen(path));
+	return err_errno(err, STATUS_FAILED, "the archive", "%s: %s", path, why);
+}
+
+/* What is in a fresh directory is meant by that. */
+static void changed(const struct tar *tar, const struct place *place)
+{
+	if (!place->fresh)
+		changes_add(tar->unpack->changes, place->path, strlen(place->path));
 }
 
 /* --- names --- */
@@ -132,65 +104,83 @@ static char *name_of(struct tar *tar, const char *given, struct err *err)
 		free(path);
 		return NULL;
 	}
-	char *rest = alloc_copy(path + cut + (path[cut] == '/'));
-	free(path);
-	return rest;
+	const size_t skip = cut + (path[cut] == '/');
+	memmove(path, path + skip, length - skip + 1);
+	return path;
 }
 
-/* Directories that are only a part of names. What the old tree has in their place goes. */
-static int parents_see(struct tar *tar, const char *path, struct err *err)
+/* What the old tree has there and cannot become the entry goes. */
+static int make_room(const struct tar *tar, struct place *place, bool directory, struct err *err)
 {
-	char *part = alloc_copy(path);
-	int result = 0;
-
-	for (char *slash = strchr(part, '/'); result == 0 && slash; slash = strchr(slash + 1, '/')) {
-		struct stat st;
-		const char *name;
-
-		*slash = '\0';
-		const struct seen *seen = seen_find(tar, part);
-		if (seen && !seen->directory)
-			result = fail(path, "in something that is no directory", err);
-		if (!seen) {
-			int dir = below_open(tar->unpack->tree, part, false, &name);
-
-			seen_add(tar, part, true);
-			if (dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-			    !S_ISDIR(st.st_mode)) {
-				changed(tar, part);
-				result = below_delete(tar->unpack->tree, part, err);
-			}
-			if (dir >= 0)
-				close(dir);
-		}
-		*slash = '/';
-	}
-	free(part);
-	return result;
+	if (!place->there || S_ISDIR(place->st.st_mode) == directory)
+		return 0;
+	changed(tar, place);
+	place->there = false;
+	return tree_delete(place->dir, place->name, err);
 }
 
-/* Opens the directory that `path` is in; it stays open for the next entry. */
-static int parent_open(struct tar *tar, const char *path, const char **name, struct err *err)
+/* The place of `path` in a directory that was named. Nothing in a fresh one is looked for. */
+static int place_find(struct tar *tar, const struct named *parent, const char *path, bool directory,
+		      struct place *place, struct err *err)
+{
+	*place = (struct place){ .path = path,
+				 .name = path + parent->length + (parent->length != 0),
+				 .dir = way_open(&tar->way, parent->path, parent->length),
+				 .fresh = parent->fresh };
+	if (place->dir < 0)
+		return fail_errno(path, "what it is in cannot be opened", err);
+	if (!place->fresh && fstatat(place->dir, place->name, &place->st, AT_SYMLINK_NOFOLLOW) == 0)
+		place->there = true;
+	return make_room(tar, place, directory, err);
+}
+
+/* The directory `path`, which was not named so far, in one that was. NULL and *err. */
+static struct named *directory_make(struct tar *tar, const struct named *parent, const char *path,
+				    struct err *err)
+{
+	struct place place;
+
+	if (place_find(tar, parent, path, true, &place, err) != 0)
+		return NULL;
+	if (!place.there) {
+		if (mkdirat(place.dir, place.name, 0755) != 0) {
+			fail_errno(path, "cannot be made", err);
+			return NULL;
+		}
+		changed(tar, &place);
+	}
+	struct named *named = names_add(&tar->names, path, true);
+	named->fresh = !place.there;
+	return named;
+}
+
+/* The directory that `path` is in, with those on the way to it, some of which may be only a part of names. */
+static struct named *parent_find(struct tar *tar, const char *path, struct err *err)
 {
 	const char *slash = strrchr(path, '/');
-	char *parent = alloc_printf("%.*s", slash ? (int)(slash - path) : 0, path);
+	const size_t length = slash ? (size_t)(slash - path) : 0;
 
-	*name = slash ? slash + 1 : path;
-	if (tar->parent && strcmp(parent, tar->parent) == 0) {
-		free(parent);
-		return tar->parent_dir;
+	if (tar->parent->length == length && memcmp(tar->parent->path, path, length) == 0)
+		return tar->parent;
+	struct named *at = names_find(&tar->names, "", 0);
+	char *part = alloc_copy(path);
+	for (char *end = strchr(part, '/'); at && end; end = strchr(end + 1, '/')) {
+		struct named *next = names_find(&tar->names, part, (size_t)(end - part));
+
+		*end = '\0';
+		if (!next)
+			next = directory_make(tar, at, part, err);
+		if (next && !next->directory) {
+			fail(path, "in something that is no directory", err);
+			next = NULL;
+		}
+		*end = '/';
+		at = next;
 	}
-	free(tar->parent);
-	if (tar->parent_dir >= 0)
-		close(tar->parent_dir);
-	tar->parent = parent;
-	tar->parent_dir = -1;
-	if (parents_see(tar, path, err) != 0)
-		return -1;
-	tar->parent_dir = below_open(tar->unpack->tree, path, true, name);
-	if (tar->parent_dir < 0)
-		err_errno(err, STATUS_FAILED, "the archive", "%s: cannot be made", path);
-	return tar->parent_dir;
+	free(part);
+	if (at)
+		tar->parent = at;
+	return at;
 }
 
 /* --- entries --- */
@@ -207,16 +197,17 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 }
 
 /* The tree's own copy of what will be written, if it can be that: a descriptor, or -1. */
-static int candidate(int dir, const char *name, struct archive_entry *entry, mode_t mode)
+static int candidate(const struct tar *tar, const struct place *place, struct archive_entry *entry,
+		     mode_t mode)
 {
 	const struct timespec time = time_of(entry);
-	struct stat st;
+	const struct stat *st = &place->st;
 
-	if (!archive_entry_size_is_set(entry) || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-	    !S_ISREG(st.st_mode) || (st.st_mode & 07777) != mode || st.st_uid != geteuid() ||
-	    st.st_size != archive_entry_size(entry) || !same_time(&st.st_mtim, &time))
+	if (!place->there || !archive_entry_size_is_set(entry) || !S_ISREG(st->st_mode) ||
+	    (st->st_mode & 07777) != mode || st->st_uid != tar->uid ||
+	    st->st_size != archive_entry_size(entry) || !same_time(&st->st_mtim, &time))
 		return -1;
-	return openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	return openat(place->dir, place->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 }
 
 static int read_block(struct tar *tar, const char *path, const void **block, size_t *size, off_t *at,
@@ -260,25 +251,32 @@ static int copy_beginning(int from, int to, off_t length)
 	return 0;
 }
 
-/* What is left of the content. */
-static int file_fill(struct tar *tar, const char *path, int fd, struct err *err)
+/* What is left of the content, which ends at *end so far. */
+static int file_fill(struct tar *tar, const char *path, int fd, off_t *end, struct err *err)
 {
 	const void *block;
 	size_t size;
 	off_t at;
 	int more;
 
-	while ((more = read_block(tar, path, &block, &size, &at, err)) > 0)
+	while ((more = read_block(tar, path, &block, &size, &at, err)) > 0) {
 		if (file_write(fd, block, size, at) != 0)
-			return err_errno(err, STATUS_FAILED, "the archive", "%s: cannot be written", path);
+			return fail_errno(path, "cannot be written", err);
+		*end = at + (off_t)size;
+	}
 	return more;
 }
 
-static int file_new(int dir, const char *name, mode_t mode)
+static int place_clear(const struct place *place)
 {
-	if (unlinkat(dir, name, 0) != 0 && errno != ENOENT)
+	return place->there && unlinkat(place->dir, place->name, 0) != 0 && errno != ENOENT ? -1 : 0;
+}
+
+static int file_new(const struct place *place, mode_t mode)
+{
+	if (place_clear(place) != 0)
 		return -1;
-	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = openat(place->dir, place->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd >= 0 && fchmod(fd, mode) != 0) {
 		close(fd);
 		fd = -1;
@@ -313,99 +311,107 @@ static int file_compare(struct tar *tar, const char *path, int old, off_t size, 
 	return more < 0 ? -1 : part->same == size;
 }
 
-static int file_write_new(struct tar *tar, struct archive_entry *entry, const char *path, int dir,
-			  const char *name, int old, const struct part *part, mode_t mode, struct err *err)
+/* What the candidate has of the content, and the block behind that. */
+static int part_copy(int old, int fd, const struct part *part, off_t *end)
+{
+	*end = part->at + (off_t)part->size;
+	return copy_beginning(old, fd, part->same) != 0 ? -1
+							: file_write(fd, part->block, part->size, part->at);
+}
+
+static int file_write_new(struct tar *tar, struct archive_entry *entry, const struct place *place, int old,
+			  const struct part *part, mode_t mode, struct err *err)
 {
 	const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, time_of(entry) };
-	int fd = file_new(dir, name, mode), result = -1;
+	int fd = file_new(place, mode), result = -1;
+	off_t end = 0;
 
-	changed(tar, path);
+	changed(tar, place);
 	if (fd < 0)
-		return err_errno(err, STATUS_FAILED, "the archive", "%s: cannot be made", path);
-	if (part && (copy_beginning(old, fd, part->same) != 0 ||
-		     file_write(fd, part->block, part->size, part->at) != 0))
-		err_errno(err, STATUS_FAILED, "the archive", "%s: cannot be written", path);
-	else if (file_fill(tar, path, fd, err) == 0)
-		result = 0;
+		return fail_errno(place->path, "cannot be made", err);
+	if (part && part_copy(old, fd, part, &end) != 0)
+		fail_errno(place->path, "cannot be written", err);
+	else
+		result = file_fill(tar, place->path, fd, &end, err);
 	/* The end of a sparse file is no block. */
-	if (result == 0 &&
-	    ((archive_entry_size_is_set(entry) && ftruncate(fd, archive_entry_size(entry)) != 0) ||
-	     futimens(fd, times) != 0))
-		result = err_errno(err, STATUS_FAILED, "the archive", "%s: cannot be written", path);
+	if (result == 0 && ((archive_entry_size_is_set(entry) && end != archive_entry_size(entry) &&
+			     ftruncate(fd, archive_entry_size(entry)) != 0) ||
+			    futimens(fd, times) != 0))
+		result = fail_errno(place->path, "cannot be written", err);
 	close(fd);
 	return result;
 }
 
-static int make_file(struct tar *tar, struct archive_entry *entry, const char *path, int dir,
-		     const char *name, struct err *err)
+static int make_file(struct tar *tar, struct archive_entry *entry, const struct place *place, struct err *err)
 {
 	const mode_t mode = (archive_entry_perm(entry) & 0755) | 0400;
 	struct part part = { .same = 0 };
-	int old = candidate(dir, name, entry, mode), same = 0;
+	int old = candidate(tar, place, entry, mode), same = 0;
 
 	if (old >= 0)
-		same = file_compare(tar, path, old, archive_entry_size(entry), &part, err);
+		same = file_compare(tar, place->path, old, archive_entry_size(entry), &part, err);
 	if (same == 0)
-		same = file_write_new(tar, entry, path, dir, name, old, old >= 0 ? &part : NULL, mode, err);
+		same = file_write_new(tar, entry, place, old, old >= 0 ? &part : NULL, mode, err);
 	if (old >= 0)
 		close(old);
 	return same < 0 ? -1 : 0;
 }
 
-static int make_symlink(struct tar *tar, struct archive_entry *entry, const char *path, int dir,
-			const char *name, struct err *err)
+static int make_symlink(struct tar *tar, struct archive_entry *entry, const struct place *place,
+			struct err *err)
 {
 	const char *target = archive_entry_symlink(entry);
 	const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, time_of(entry) };
-	struct stat st;
 
 	if (!target)
-		return fail(path, "a link to nothing", err);
-	if (unpack_check_link(path, target, err) != 0)
+		return fail(place->path, "a link to nothing", err);
+	if (unpack_check_link(place->path, target, err) != 0)
 		return -1;
-	const ssize_t length = readlinkat(dir, name, tar->buffer, BLOCK);
-	if (length == (ssize_t)strlen(target) && memcmp(tar->buffer, target, (size_t)length) == 0 &&
-	    fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid == geteuid() &&
-	    same_time(&st.st_mtim, &times[1]))
-		return 0;
-	changed(tar, path);
-	if ((unlinkat(dir, name, 0) != 0 && errno != ENOENT) || symlinkat(target, dir, name) != 0 ||
-	    utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) != 0)
-		return err_errno(err, STATUS_FAILED, "the archive", "%s: cannot be made", path);
+	if (place->there && S_ISLNK(place->st.st_mode) && place->st.st_uid == tar->uid &&
+	    same_time(&place->st.st_mtim, &times[1])) {
+		const ssize_t length = readlinkat(place->dir, place->name, tar->buffer, BLOCK);
+
+		if (length == (ssize_t)strlen(target) && memcmp(tar->buffer, target, (size_t)length) == 0)
+			return 0;
+	}
+	changed(tar, place);
+	if (place_clear(place) != 0 || symlinkat(target, place->dir, place->name) != 0 ||
+	    utimensat(place->dir, place->name, times, AT_SYMLINK_NOFOLLOW) != 0)
+		return fail_errno(place->path, "cannot be made", err);
 	return 0;
 }
 
+static int link_to(struct tar *tar, const struct place *place, const char *target, struct err *err)
+{
+	const char *name;
+	struct stat st;
+	int from = below_open(tar->unpack->tree, target, &name), result = 0;
+
+	if (from < 0)
+		return fail_errno(place->path, "cannot be linked", err);
+	if ((!place->there || fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	     !stat_same_inode(&st, &place->st))) {
+		changed(tar, place);
+		changes_add(tar->unpack->changes, target, strlen(target));
+		if (place_clear(place) != 0 || linkat(from, name, place->dir, place->name, 0) != 0)
+			result = fail_errno(place->path, "cannot be linked", err);
+	}
+	close(from);
+	return result;
+}
+
 /* To a file that the archive had before. */
-static int make_hardlink(struct tar *tar, struct archive_entry *entry, const char *path, int dir,
-			 const char *name, struct err *err)
+static int make_hardlink(struct tar *tar, struct archive_entry *entry, const struct place *place,
+			 struct err *err)
 {
 	char *target = name_of(tar, archive_entry_hardlink(entry), err);
-	const struct seen *seen = target ? seen_find(tar, target) : NULL;
-	const char *target_name;
-	struct stat old, st;
-	int result = -1, from;
+	const struct named *named = target ? names_find(&tar->names, target, strlen(target)) : NULL;
+	int result = -1;
 
-	if (!target)
-		return -1;
-	if (!seen || seen->directory)
-		fail(path, "a hard link to what is not in the archive before it", err);
-	else if ((from = below_open(tar->unpack->tree, target, false, &target_name)) < 0)
-		err_errno(err, STATUS_FAILED, "the archive", "%s: cannot be linked", path);
-	else {
-		if (fstatat(from, target_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    fstatat(dir, name, &old, AT_SYMLINK_NOFOLLOW) == 0 && stat_same_inode(&st, &old)) {
-			result = 0;
-		} else {
-			changed(tar, path);
-			changed(tar, target);
-			if ((unlinkat(dir, name, 0) == 0 || errno == ENOENT) &&
-			    linkat(from, target_name, dir, name, 0) == 0)
-				result = 0;
-			else
-				err_errno(err, STATUS_FAILED, "the archive", "%s: cannot be linked", path);
-		}
-		close(from);
-	}
+	if (target && (!named || named->directory))
+		fail(place->path, "a hard link to what is not in the archive before it", err);
+	else if (target)
+		result = link_to(tar, place, target, err);
 	free(target);
 	return result;
 }
@@ -413,62 +419,45 @@ static int make_hardlink(struct tar *tar, struct archive_entry *entry, const cha
 /* How a directory is to be is remembered: what is made in it later changes its time. */
 static int make_directory(struct tar *tar, struct archive_entry *entry, const char *path, struct err *err)
 {
-	struct seen *seen = seen_find(tar, path);
-	const char *name;
+	struct named *named = names_find(&tar->names, path, strlen(path));
 
-	if (seen && !seen->directory)
+	if (named && !named->directory)
 		return fail(path, "twice in it", err);
-	if (!seen)
-		seen = seen_add(tar, path, true);
-	seen->told = true;
-	seen->mode = (archive_entry_perm(entry) & 0755) | 0700;
-	seen->time = time_of(entry);
-	if (path[0] == '\0')
-		return 0;
-	const int dir = parent_open(tar, path, &name, err);
-	if (dir < 0)
-		return -1;
-	if (mkdirat(dir, name, 0755) == 0) {
-		changed(tar, path);
-		return 0;
+	if (!named) {
+		const struct named *parent = parent_find(tar, path, err);
+
+		named = parent ? directory_make(tar, parent, path, err) : NULL;
 	}
-	return errno == EEXIST ? 0 : err_errno(err, STATUS_FAILED, "the archive", "%s: cannot be made", path);
-}
-
-/* What the old tree has there and cannot become the entry goes. */
-static int make_room(const struct tar *tar, int dir, const char *name, const char *path, bool directory,
-		     struct err *err)
-{
-	struct stat st;
-
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || S_ISDIR(st.st_mode) == directory)
-		return 0;
-	changed(tar, path);
-	return tree_delete(dir, name, err);
+	if (!named)
+		return -1;
+	named->told = true;
+	named->mode = (archive_entry_perm(entry) & 0755) | 0700;
+	named->time = time_of(entry);
+	return 0;
 }
 
 static int entry_make(struct tar *tar, struct archive_entry *entry, const char *path, struct err *err)
 {
 	const mode_t type = archive_entry_filetype(entry);
-	const bool directory = type == S_IFDIR && !archive_entry_hardlink(entry);
-	const char *name;
+	struct place place;
 
-	if (path[0] == '\0')
-		return directory ? make_directory(tar, entry, path, err) : fail(".", "no directory", err);
-	const int dir = parent_open(tar, path, &name, err);
-	if (dir < 0 || make_room(tar, dir, name, path, directory, err) != 0)
-		return -1;
-	if (directory)
+	if (type == S_IFDIR && !archive_entry_hardlink(entry))
 		return make_directory(tar, entry, path, err);
-	if (seen_find(tar, path))
+	if (path[0] == '\0')
+		return fail(".", "no directory", err);
+	const struct named *parent = parent_find(tar, path, err);
+	if (!parent)
+		return -1;
+	if (!names_add(&tar->names, path, false))
 		return fail(path, "twice in it", err);
-	seen_add(tar, path, false);
+	if (place_find(tar, parent, path, false, &place, err) != 0)
+		return -1;
 	if (archive_entry_hardlink(entry))
-		return make_hardlink(tar, entry, path, dir, name, err);
+		return make_hardlink(tar, entry, &place, err);
 	if (type == S_IFREG)
-		return make_file(tar, entry, path, dir, name, err);
+		return make_file(tar, entry, &place, err);
 	if (type == S_IFLNK)
-		return make_symlink(tar, entry, path, dir, name, err);
+		return make_symlink(tar, entry, &place, err);
 	return fail(path, "neither a file, nor a directory, nor a link", err);
 }
 
@@ -497,45 +486,62 @@ static int entries_make(struct tar *tar, struct err *err)
 
 /* --- what was there before, and the directories --- */
 
-static int sweep(void *context, const struct below_entry *entry, struct err *err)
+/* What is in a directory of the old tree and not in the archive goes. */
+static int sweep(const struct tar *tar, const struct named *named, int dir, struct err *err)
 {
-	struct tar *tar = context;
+	struct listing listing;
+	int result = 0;
 
-	if (seen_find(tar, entry->path))
+	if (named->fresh)
 		return 0;
-	changed(tar, entry->path);
-	return tree_delete(entry->dir, entry->name, err) == 0 ? 1 : -1;
+	if (listing_read(dir, &listing) != 0)
+		return fail_errno(named->path, "cannot be read", err);
+	for (size_t i = 0; result == 0 && i < listing.count; i++) {
+		char *path = alloc_printf("%s%s%s", named->path, named->length != 0 ? "/" : "",
+					  listing.names[i]);
+		const size_t length = strlen(path);
+
+		if (!names_find(&tar->names, path, length)) {
+			changes_add(tar->unpack->changes, path, length);
+			result = tree_delete(dir, listing.names[i], err);
+		}
+		free(path);
+	}
+	listing_release(&listing);
+	return result;
 }
 
-/* The innermost come first: they were seen after what they are in. */
-static int directories_finish(const struct tar *tar, struct err *err)
+static int directory_finish(struct tar *tar, const struct named *named, struct err *err)
 {
-	for (const struct seen *seen = tar->last; seen; seen = seen->before) {
-		const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, seen->time };
-		const char *name = ".";
-		struct stat st;
+	const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, named->time };
+	const int dir = way_open(&tar->way, named->path, named->length);
+	struct stat st;
 
-		if (!seen->directory || !seen->told)
-			continue;
-		int dir = seen->path[0] == '\0' ? fcntl(tar->unpack->tree, F_DUPFD_CLOEXEC, 0)
-						: below_open(tar->unpack->tree, seen->path, false, &name);
-		int result = dir < 0 ? -1 : fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW);
-		if (result == 0 &&
-		    ((st.st_mode & 07777) != seen->mode || !same_time(&st.st_mtim, &seen->time))) {
-			changed(tar, seen->path);
-			if (fchmodat(dir, name, seen->mode, 0) != 0 ||
-			    utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) != 0)
-				result = -1;
-		}
-		if (result != 0)
-			err_errno(err, STATUS_FAILED, "the archive", "%s: its time cannot be set",
-				  seen->path);
-		if (dir >= 0)
-			close(dir);
-		if (result != 0)
-			return -1;
-	}
+	if (dir < 0)
+		return fail_errno(named->path, "cannot be opened", err);
+	if (sweep(tar, named, dir, err) != 0)
+		return -1;
+	if (!named->told)
+		return 0;
+	if (fstat(dir, &st) == 0 && (st.st_mode & 07777) == named->mode &&
+	    same_time(&st.st_mtim, &named->time))
+		return 0;
+	if (!named->fresh)
+		changes_add(tar->unpack->changes, named->path, named->length);
+	if (fchmod(dir, named->mode) != 0 || futimens(dir, times) != 0)
+		return fail_errno(named->path, "its time cannot be set", err);
 	return 0;
+}
+
+/* The innermost come first: what is made or deleted in a directory changes its time. */
+static int directories_finish(struct tar *tar, struct err *err)
+{
+	int result = 0;
+
+	for (const struct named *named = tar->names.last; result == 0 && named; named = named->before)
+		if (named->directory)
+			result = directory_finish(tar, named, err);
+	return result;
 }
 
 /* --- the archive --- */
@@ -547,7 +553,7 @@ static int end_check(const struct tar *tar, struct err *err)
 	char end[sizeof(zeros)];
 	struct stat st;
 
-	if (archive_filter_code(tar->archive, 0) != ARCHIVE_FILTER_NONE)
+	if (unpack_stream_is_packed(tar->stream))
 		return 0;
 	if (fstat(tar->unpack->archive, &st) == 0 && st.st_size >= (off_t)sizeof(end) &&
 	    file_read(tar->unpack->archive, end, sizeof(end), st.st_size - (off_t)sizeof(end)) ==
@@ -557,31 +563,34 @@ static int end_check(const struct tar *tar, struct err *err)
 	return err_fail(err, STATUS_FAILED, "the archive", "it is cut off: its end is missing");
 }
 
-static int archive_open(struct tar *tar, struct err *err)
+static int tar_open(struct tar *tar, struct err *err)
 {
 	struct archive *archive = archive_read_new();
 
 	tar->archive = archive;
-	if (!archive || archive_read_support_format_tar(archive) != ARCHIVE_OK ||
-	    archive_read_support_filter_gzip(archive) < ARCHIVE_WARN ||
-	    archive_read_support_filter_bzip2(archive) < ARCHIVE_WARN ||
-	    archive_read_support_filter_xz(archive) < ARCHIVE_WARN ||
-	    archive_read_support_filter_zstd(archive) < ARCHIVE_WARN ||
-	    /* On to the end of the file: behind the end of the tar are the sums of what it was packed with. */
-	    archive_read_set_options(archive, "read_concatenated_archives") != ARCHIVE_OK ||
-	    archive_read_open_fd(archive, tar->unpack->archive, BLOCK) != ARCHIVE_OK)
-		return err_fail(err, STATUS_FAILED, "the archive", "%s",
-				archive ? archive_error_string(archive) : "libarchive");
-	return 0;
+	tar->stream = unpack_stream_open(tar->unpack->archive, err);
+	if (!tar->stream)
+		return -1;
+	if (archive && archive_read_support_format_tar(archive) == ARCHIVE_OK &&
+	    archive_read_set_options(archive, "read_concatenated_archives") == ARCHIVE_OK &&
+	    archive_read_open(archive, tar->stream, NULL, unpack_stream_read, NULL) == ARCHIVE_OK)
+		return 0;
+	return err_fail(err, STATUS_FAILED, "the archive", "%s",
+			archive ? archive_error_string(archive) : "libarchive");
 }
 
 int unpack_tar(const struct unpack *unpack, struct err *err)
 {
-	struct tar tar = { .unpack = unpack, .parent_dir = -1, .buffer = alloc_grow(NULL, BLOCK, 1) };
+	struct tar tar = { .unpack = unpack,
+			   .names = NAMES_NONE,
+			   .way = { .root = unpack->tree },
+			   .buffer = alloc_grow(NULL, BLOCK, 1),
+			   .uid = geteuid() };
 	int result = -1;
 
-	if (archive_open(&tar, err) == 0 && entries_make(&tar, err) == 0 && end_check(&tar, err) == 0 &&
-	    below_each(unpack->tree, sweep, &tar, err) == 0)
+	tar.parent = names_add(&tar.names, "", true);
+	if (tar_open(&tar, err) == 0 && entries_make(&tar, err) == 0 &&
+	    unpack_stream_end(tar.stream, err) == 0 && end_check(&tar, err) == 0)
 		result = directories_finish(&tar, err);
 	tar_release(&tar);
 	return result;
