@@ -168,7 +168,7 @@ static struct named *parent_find(struct tar *tar, const char *path, struct err *
 		struct named *next = names_find(&tar->names, part, (size_t)(end - part));
 
 		*end = '\0';
-		if (!next)
+		if (!next && unpack_count(tar->unpack, &tar->sum, 0, err) == 0)
 			next = directory_make(tar, at, part, err);
 		if (next && !next->directory) {
 			fail(path, "in something that is no directory", err);
@@ -381,16 +381,28 @@ static int make_symlink(struct tar *tar, struct archive_entry *entry, const stru
 	return 0;
 }
 
+/* A symbolic link is one that leads out, or is not, by where it is. */
+static int link_check(struct tar *tar, int dir, const char *name, const char *path, struct err *err)
+{
+	const ssize_t length = readlinkat(dir, name, tar->buffer, BLOCK - 1);
+
+	if (length < 0)
+		return errno == EINVAL ? 0 : fail_errno(path, "cannot be linked", err);
+	tar->buffer[length] = '\0';
+	return unpack_check_link(path, tar->buffer, err);
+}
+
 static int link_to(struct tar *tar, const struct place *place, const char *target, struct err *err)
 {
 	const char *name;
 	struct stat st;
-	int from = below_open(tar->unpack->tree, target, &name), result = 0;
+	int from = below_open(tar->unpack->tree, target, &name), result;
 
 	if (from < 0)
 		return fail_errno(place->path, "cannot be linked", err);
-	if ((!place->there || fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-	     !stat_same_inode(&st, &place->st))) {
+	result = link_check(tar, from, name, place->path, err);
+	if (result == 0 && (!place->there || fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+			    !stat_same_inode(&st, &place->st))) {
 		changed(tar, place);
 		changes_add(tar->unpack->changes, target, strlen(target));
 		if (place_clear(place) != 0 || linkat(from, name, place->dir, place->name, 0) != 0)
@@ -408,7 +420,7 @@ static int make_hardlink(struct tar *tar, struct archive_entry *entry, const str
 	const struct named *named = target ? names_find(&tar->names, target, strlen(target)) : NULL;
 	int result = -1;
 
-	if (target && (!named || named->directory))
+	if (target && (!named || named->directory || strcmp(target, place->path) == 0))
 		fail(place->path, "a hard link to what is not in the archive before it", err);
 	else if (target)
 		result = link_to(tar, place, target, err);

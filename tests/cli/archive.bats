@@ -159,6 +159,8 @@ made() {
 		add("top/h", type=tarfile.LNKTYPE, linkname="/etc/passwd")
 		add("top/h", type=tarfile.LNKTYPE, linkname="top/not-there")
 		add("top/h", type=tarfile.LNKTYPE, linkname="top/../../etc/passwd")
+		add("top/d/e/l", type=tarfile.SYMTYPE, linkname="../../good"); add("top/h", type=tarfile.LNKTYPE, linkname="top/d/e/l")
+		add("top/self", type=tarfile.LNKTYPE, linkname="top/self")
 		add("top/null", type=tarfile.CHRTYPE, devmajor=1, devminor=3)
 		add("top/sda", type=tarfile.BLKTYPE, devmajor=8, devminor=0)
 		add("top/fifo", type=tarfile.FIFOTYPE)
@@ -169,7 +171,7 @@ made() {
 		add("top" + "/d" * 10000 + "/deep", b"x")
 		add("top/" + "n" * 256, b"x")
 	END
-	[ "$n" = 21 ]
+	[ "$n" = 23 ]
 	[ "$(version_of "$LOCATION")" = A ]
 	[ ! -e "$T/escaped" ]
 	[ ! -e /tmp/escaped-absolute ]
@@ -183,6 +185,8 @@ made() {
 	made 'add("top/zeros", b"0" * 3000000)'
 	refused 1 'more than 2 MiB \(sync-rcu-max-size\)' sync_archive --set sync-rcu-max-size=2
 	made '[add("top/%d" % i) for i in range(200)]'
+	refused 1 'more than 100 entries \(sync-rcu-max-files\)' sync_archive --set sync-rcu-max-files=100
+	made 'add("top" + "/d" * 100 + "/deep", b"x")'
 	refused 1 'more than 100 entries \(sync-rcu-max-files\)' sync_archive --set sync-rcu-max-files=100
 	[ "$(version_of "$LOCATION")" = A ]
 	sync_archive --set sync-rcu-max-delete=100%
