@@ -90,6 +90,14 @@ static bool take_entry(const char **text, struct handover *handover)
 	return **text == ',' || **text == '\0';
 }
 
+bool handover_confined(const char **list)
+{
+	const bool confined = *list && **list == HANDOVER_CONFINED[0];
+
+	*list += confined;
+	return confined;
+}
+
 void handover_parse(struct handover *handover, const char **list)
 {
 	const char *text = *list;

@@ -8,12 +8,14 @@
  * said as identities (device, inode), not as paths: after chroot(2), or in a container's mount namespace, the
  * store may be at another path or at none, and the pin holds all the same.
  *
- *     RCU_EXEC_FDS = ENTRY,ENTRY,...       in the order of RCU_EXEC_PINS
+ *     RCU_EXEC_FDS = [!]ENTRY,ENTRY,...    in the order of RCU_EXEC_PINS
  *     ENTRY        = -                     nobody holds this pin, or no descriptor was left
  *                  | [+]FD:PIN:STORE:ROOT  FD decimal; the rest DEVICE:INODE each, in hex
  *
  * `+`: whoever made this exec could not reach the store by its path, so the descriptor is all that there is
  * to make the next one from.
+ * `!`: whoever made this exec had installed a seccomp(2) filter, which goes along and may end the new program for a system call that it
+ * does not make itself (preload/map.h).
  *
  * Pure: no I/O, no allocation, no globals. The text is data from an environment, so it may be anything. What
  * looks at the files is in core/hold.h.
@@ -51,6 +53,10 @@ bool file_id_parse(const char **text, struct file_id *id);
 
 /* Writes one entry and a terminating zero; returns its length. `to` has HANDOVER_ROOM. */
 size_t handover_format(const struct handover *handover, char *to);
+
+/* Is the list marked so? Then *list is moved behind the mark. */
+#define HANDOVER_CONFINED "!"
+bool handover_confined(const char **list);
 
 /* Reads the entry at *list and moves behind it. NULL, the end and what is malformed give fd -1. */
 void handover_parse(struct handover *handover, const char **list);

@@ -141,7 +141,7 @@ static bool is_script_at(int dir, const char *text)
 {
 	struct script script;
 
-	if (!shim_active() || sys_fcntl(dir, F_GETFD, 0) != 0)
+	if (!shim_active() || map_is_confined() || sys_fcntl(dir, F_GETFD, 0) != 0)
 		return false;
 	MAPPED(m);
 	MAP(m, AT_FDCWD, text, LEAF_FOLLOW);
@@ -353,7 +353,8 @@ static int spawn_path(const struct spawn *s, const char *path)
 	AS_CHILD(seen, s->actions, path);
 	MAP(m, AT_FDCWD, seen, LEAF_FOLLOW);
 	const char *program = m.kind == MAP_MOVED ? m.path : path;
-	if (shim_active() && m.path && s->scripts < SCRIPTS_MAX && script_read(&script, m.path)) {
+	if (shim_active() && !map_is_confined() && m.path && s->scripts < SCRIPTS_MAX &&
+	    script_read(&script, m.path)) {
 		struct spawn interpreter = *s;
 		char **longer = __builtin_alloca(script_arguments_room(s->argv));
 
@@ -399,7 +400,7 @@ static int spawn_name(const struct spawn *s, const char *file)
 	if (!shim_active() || search_init(&search, file) != 0)
 		return s->by_name(s->pid, file, s->actions, s->attributes, s->argv, s->envp);
 	char *candidate = __builtin_alloca(search.room);
-	while (!found && search_next(&search, candidate))
+	while (!found && !map_is_confined() && search_next(&search, candidate))
 		found = is_program(candidate, &moved);
 	struct script script;
 	if (found && (moved || script_read(&script, candidate)))

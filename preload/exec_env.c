@@ -10,6 +10,7 @@
 #include "core/preload_list.h"
 #include "core/sys.h"
 #include "preload/exec.h"
+#include "preload/map.h"
 
 /* hold_pass() puts the descriptors from HOLD_FROM up. As others take the lowest free ones, so many free in a row are the end of them. */
 #define SWEEP_GAP 8
@@ -150,12 +151,12 @@ void exec_env_take(struct exec_env *e, char *const envp[])
 	if (e->pins.count == 0)
 		return;
 	e->preload = value_in(envp, name_preload);
-	e->loads = !shim.self || is_loadable(shim.self);
+	e->loads = !shim.self || map_is_confined() || is_loadable(shim.self);
 	while (envp && envp[e->entries])
 		e->entries++;
 	e->room = (e->entries + VARS + 1) * sizeof(char *);
 	e->room += sizeof(ENV_PINS "=") + strlen(shim.pins_text);
-	e->room += sizeof(ENV_FDS "=") + e->pins.count * HANDOVER_ROOM;
+	e->room += sizeof(ENV_FDS "=" HANDOVER_CONFINED) + e->pins.count * HANDOVER_ROOM;
 	e->room += sizeof(ENV_STRICT "=1");
 	e->room += sizeof(ENV_LAUNCHER "=") + (shim.launcher ? strlen(shim.launcher) : 0);
 	if (shim.self)
@@ -173,7 +174,7 @@ static char *add(char *to, const char *text)
 
 static char *write_fds(char *to, const struct exec_pins *pins)
 {
-	to = add(to, ENV_FDS "=");
+	to = add(add(to, ENV_FDS "="), map_is_confined() ? HANDOVER_CONFINED : "");
 	for (unsigned i = 0; i < pins->count; i++) {
 		if (i > 0)
 			to = add(to, ",");

@@ -7,6 +7,7 @@
 #include "core/sys.h"
 #include "preload/exec_env.h"
 #include "preload/launch.h"
+#include "preload/map.h"
 
 /* Every pin is handed on, and was held to begin with. */
 static bool is_whole(const struct exec_pins *pins)
@@ -31,8 +32,13 @@ static bool is_launchable(int dir, const char *path)
 
 enum exec_way exec_way(const struct exec_env *e, int dir, const char *path, int flags, bool *script)
 {
+	/* Behind a filter the program is not looked at, unless it would be refused otherwise. */
+	const bool blind = map_is_confined() && !shim.strict;
+
 	if (script)
-		*script = true;
+		*script = !blind;
+	if (blind)
+		return EXEC_DIRECT;
 	if (!shim_active() || !path || (!shim.strict && !launcher_path()))
 		return EXEC_DIRECT;
 	if (shim.strict && !is_whole(&e->pins))

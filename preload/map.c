@@ -210,6 +210,8 @@ static bool may_confine;
 
 void map_confine_prepare(void)
 {
+	if (map_is_confined())
+		return;
 	for (unsigned known = KNOWN_ALIAS; known < KNOWN_ALIAS + SHIM_ALIASES * shim.count; known++) {
 		MAPPED(m);
 		MAP(m, AT_FDCWD, alias_of(known)->text, LEAF_FOLLOW);
@@ -224,6 +226,18 @@ void map_confine(void)
 		return;
 	__atomic_store_n(&confined, true, __ATOMIC_RELEASE);
 	memory_off();
+}
+
+void map_confine_start(void)
+{
+	memset(confined_by, true, sizeof(confined_by));
+	may_confine = true;
+	map_confine();
+}
+
+bool map_is_confined(void)
+{
+	return __atomic_load_n(&confined, __ATOMIC_RELAXED);
 }
 
 /* The longest alias that the path begins with. */

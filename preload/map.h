@@ -155,6 +155,10 @@ size_t map_place(struct mapped *m, enum map_leaf leaf, char *room, size_t size);
 void map_confine_prepare(void);
 void map_confine(void);
 
+/* A program that was started behind such a filter (core/handover.h): from the beginning, and all aliases are believed to lead to their pin. */
+void map_confine_start(void);
+bool map_is_confined(void);
+
 /* Keeps errno. */
 void map_close_door(struct mapped *m);
 

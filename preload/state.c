@@ -11,6 +11,7 @@
 #include "core/pin_text.h"
 #include "core/sys.h"
 #include "preload/exec.h"
+#include "preload/map.h"
 #include "preload/memory.h"
 #include "preload/wrap.h"
 
@@ -243,8 +244,12 @@ static void read_environment(char **argv, char **envp)
 	shim.pins_text = arena_text(&arena, pins, strlen(pins), "");
 	shim.strict = strict && strict[0] == '1';
 	shim.launcher = launcher ? arena_text(&arena, launcher, strlen(launcher), "") : NULL;
+	const char *fds = environment_get(envp, ENV_FDS);
+	const bool confined = handover_confined(&fds);
 	if (shim.pins_text)
-		add_pins(&arena, environment_get(envp, ENV_FDS));
+		add_pins(&arena, fds);
+	if (confined)
+		map_confine_start();
 }
 
 void shim_start(void)
@@ -266,7 +271,8 @@ void shim_start(void)
 		if (random) /* anywhere on the stack: not aligned */
 			memcpy(&shim.hash_key, random, sizeof(shim.hash_key));
 		read_environment(argv, envp);
-		memory_start();
+		if (!map_is_confined())
+			memory_start();
 	}
 	__atomic_store_n(&shim_started, 1, __ATOMIC_RELEASE);
 	*error = kept;

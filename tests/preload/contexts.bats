@@ -138,6 +138,27 @@ print(sorted(os.listdir(sys.argv[1])))' "$LOCATION"
 	done
 }
 
+@test "started behind a filter by a pinned program: no other system call either" {
+	cat "$PINNED/version" "$PINNED/version" >"$T/want"
+	run pinned "$PROBES/contexts" confined-start "$LOCATION/version"
+	echo "$status $output"
+	[ "$status:$output" = "0:$(cat "$T/want")" ]
+	run pinned "$PROBES/contexts" confined-start "$STORE/latest/app-misc/one/Manifest"
+	[ "$status:$output" = "0:$(cat "$PINNED/app-misc/one/Manifest" "$PINNED/app-misc/one/Manifest")" ]
+	# the pin goes along, from one to the next
+	mkfifo "$T/fifo"
+	exec 7<>"$T/fifo"
+	background env RCU_EXEC_PINS="$LOCATION=$STORE/snapshots/1" LD_PRELOAD="$RCU_EXEC_SHIM" \
+		"$PROBES/contexts" confined-start "$T/fifo"
+	wait_until grep -q confined-child "/proc/$BACKGROUND/cmdline"
+	echo >&7
+	wait_until grep -q confined-grandchild "/proc/$BACKGROUND/cmdline"
+	wait_until grep -q pins/1 "/proc/$BACKGROUND/maps"
+	echo >&7
+	exec 7>&-
+	[ "$("$PROBES/contexts" confined-start "$LOCATION/version")" = $'ten\nten' ]
+}
+
 @test "freopen without a path does not open a pinned file for writing" {
 	context reopen "$LOCATION/version"
 	[ "$(cat "$PINNED/version")" = one ]

@@ -435,20 +435,26 @@ static bool say(const char *file)
 	return length > 0 && write(STDOUT_FILENO, text, (size_t)length) == length;
 }
 
+static bool looks_confined(void)
+{
+	char text[64];
+	struct stat st;
+
+	return say(path) && stat(path, &st) == 0 && lstat(path, &st) == 0 && access(path, R_OK) == 0 &&
+	       access("/nonexistent/file", R_OK) != 0 && readlink(path, text, sizeof(text)) < 0;
+}
+
 /* A program that gives up what it does not need looks at files in directories that nobody has looked at before. */
 static int confine(bool by_number)
 {
 	const struct sock_fprog program = { sizeof(few_calls) / sizeof(few_calls[0]),
 					    (struct sock_filter *)(uintptr_t)few_calls };
-	char text[64];
-	struct stat st;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
 	    (by_number ? syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program)
 		       : prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) != 0)
 		return wrong("seccomp");
-	bool good = say(path) && stat(path, &st) == 0 && lstat(path, &st) == 0 && access(path, R_OK) == 0 &&
-		    access("/nonexistent/file", R_OK) != 0 && readlink(path, text, sizeof(text)) < 0;
+	bool good = looks_confined();
 	pid_t child = fork();
 	if (child == 0)
 		_exit(!say(path));
@@ -466,6 +472,67 @@ static int confined(void)
 static int confined_by_number(void)
 {
 	return confine(true);
+}
+
+/* What a program's start needs, and nothing more: what ld.so and libc ask for; execve, and what hands the pin on. */
+static const struct sock_filter start_calls[] = {
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	ALLOW(execve),
+	ALLOW(openat),
+	ALLOW(fcntl),
+	ALLOW(fstat),
+	ALLOW(newfstatat),
+	ALLOW(access),
+	ALLOW(readlink),
+	ALLOW(chdir),
+	ALLOW(read),
+	ALLOW(pread64),
+	ALLOW(write),
+	ALLOW(close),
+	ALLOW(brk),
+	ALLOW(mmap),
+	ALLOW(munmap),
+	ALLOW(mprotect),
+	ALLOW(arch_prctl),
+	ALLOW(set_tid_address),
+	ALLOW(set_robust_list),
+	ALLOW(rseq),
+	ALLOW(prlimit64),
+	ALLOW(getrandom),
+	ALLOW(clone),
+	ALLOW(wait4),
+	ALLOW(exit_group),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+};
+
+/* In a program that was started behind the filter: looks, and once more in one that it executes. */
+static int confined_child(void)
+{
+	char *const argv[] = { (char *)"contexts", (char *)"confined-grandchild", (char *)(uintptr_t)path,
+			       NULL };
+
+	if (!looks_confined())
+		return 1;
+	execv("/proc/self/exe", argv);
+	return 1;
+}
+
+static int confined_grandchild(void)
+{
+	_exit(!looks_confined());
+}
+
+static int confined_start(void)
+{
+	const struct sock_fprog program = { sizeof(start_calls) / sizeof(start_calls[0]),
+					    (struct sock_filter *)(uintptr_t)start_calls };
+	char *const argv[] = { (char *)"contexts", (char *)"confined-child", (char *)(uintptr_t)path, NULL };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+		return wrong("seccomp");
+	execv("/proc/self/exe", argv);
+	return 1;
 }
 
 /* What a program finds by name is the shim, in both versions. */
@@ -520,6 +587,9 @@ static const struct context {
 	{ "stand-aside", stand_aside, true },
 	{ "confined", confined, false },
 	{ "confined-by-number", confined_by_number, false },
+	{ "confined-start", confined_start, false },
+	{ "confined-child", confined_child, false },
+	{ "confined-grandchild", confined_grandchild, false },
 };
 
 int main(int argc, char **argv)

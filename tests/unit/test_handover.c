@@ -104,12 +104,28 @@ static void what_is_malformed_is_none(void **state)
 	}
 }
 
+static void a_list_behind_a_filter_is_marked(void **state)
+{
+	const char *marked = "!7:1:2:3:4:5:6", *plain = "7:1:2:3:4:5:6", *none = NULL;
+	struct handover got;
+
+	(void)state;
+	assert_true(handover_confined(&marked));
+	assert_false(handover_confined(&marked));
+	handover_parse(&got, &marked);
+	assert_int_equal(got.fd, 7);
+	assert_false(handover_confined(&plain));
+	assert_int_equal(*plain, '7');
+	assert_false(handover_confined(&none));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(room_is_enough),
 		cmocka_unit_test(what_is_malformed_is_none),
+		cmocka_unit_test(a_list_behind_a_filter_is_marked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
