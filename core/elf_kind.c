@@ -46,7 +46,7 @@ static bool loader_is_musl(const char *path, size_t length)
 				continue;                                                            \
 			if (part.p_offset < length && part.p_filesz <= length - part.p_offset &&     \
 			    loader_is_musl((const char *)bytes + part.p_offset, part.p_filesz))      \
-				return ELF_FOREIGN;                                                  \
+				return ELF_MUSL;                                                     \
 			return LOADS_##bits;                                                         \
 		}                                                                                    \
 		return ELF_STATIC;                                                                   \

@@ -22,7 +22,8 @@ enum elf_kind {
 	ELF_LOADS,   /* dynamic, ours: ld.so will load the shim */
 	ELF_STATIC,  /* no interpreter */
 	ELF_OTHER_SIZE, /* dynamic, for this machine's other word size (32 bits on x86_64): ld.so loads a shim of that size */
-	ELF_FOREIGN, /* another machine or libc (musl, ...) */
+	ELF_MUSL,    /* dynamic, for musl's loader */
+	ELF_FOREIGN, /* another machine */
 	ELF_SCRIPT,  /* #!: the interpreter decides; see elf_script_interpreter() */
 	ELF_UNKNOWN, /* not ELF, no #!: execve(2) will say ENOEXEC, and a shell may take it as a script */
 };

@@ -75,7 +75,7 @@ static enum loads program_loads(int dir, const char *path, int flags, char *byte
 	*script = kind == ELF_SCRIPT;
 	if (kind == ELF_OTHER_SIZE)
 		return LOADS_OTHER_SIZE;
-	return kind == ELF_STATIC || kind == ELF_FOREIGN ? LOADS_NOT : LOADS;
+	return kind == ELF_STATIC || kind == ELF_MUSL || kind == ELF_FOREIGN ? LOADS_NOT : LOADS;
 }
 
 /* Apart, so that the stack is given back before the exec. */

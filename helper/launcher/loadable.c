@@ -92,7 +92,9 @@ static enum loadable judge(const char *path, unsigned depth, const char **why)
 	case ELF_OTHER_SIZE:
 		return say(why, LOADABLE_OTHER_SIZE, "is a 32-bit program, for which no shim is installed");
 	case ELF_FOREIGN:
-		return say(why, LOADABLE_NOT, "is for another machine or another C library");
+		return say(why, LOADABLE_NOT, "is for another machine");
+	case ELF_MUSL:
+		return say(why, LOADABLE_NOT, "is for musl's C library, and the shim is for glibc's");
 	case ELF_SCRIPT:
 		break;
 	default:

@@ -15,7 +15,7 @@ char *loadable_find(const char *command);
 enum loadable {
 	LOADABLE_YES, /* or it cannot be told: a program that may be executed and not read */
 	LOADABLE_OTHER_SIZE, /* of this machine's other word size: if LD_PRELOAD has a library for that, too ($LIB) */
-	LOADABLE_NOT,        /* static, or for another machine or another C library */
+	LOADABLE_NOT,        /* static, for another machine, or for another C library */
 	LOADABLE_PRIVILEGED, /* it gains privileges, so ld.so ignores LD_PRELOAD; not so in a user namespace */
 };
 

@@ -108,6 +108,70 @@ STAY_STATIC='busybox cat "$1/version"; echo $$ >"$2"; exec busybox sleep 1000'
 		bash -c '"$0" "$@"; :' "$T/script" "$LOCATION" "$T/pid"
 }
 
+# A dynamic program of another C library, which prints a file, writes its id and stays: by_musl PROGRAM
+by_musl() {
+	cat >"$T/musl.c" <<-'END'
+		#include <fcntl.h>
+		#include <stdio.h>
+		#include <unistd.h>
+		int main(int argc, char **argv)
+		{
+			char text[64];
+			int fd = open(argv[1], O_RDONLY), length = fd < 0 ? -1 : (int)read(fd, text, sizeof(text));
+			if (length <= 0 || write(1, text, (size_t)length) != length)
+				return 1;
+			FILE *id = argc > 2 ? fopen(argv[2], "w") : NULL;
+			if (!id)
+				return 0;
+			fprintf(id, "%d\n", (int)getpid());
+			fclose(id);
+			for (fd = 0; fd < 256; fd++)
+				close(fd);
+			pause();
+		}
+	END
+	musl-gcc -O1 -o "$1" "$T/musl.c"
+	readelf -l "$1" | grep -q ld-musl
+}
+
+@test "musl: dynamic, as the command, closes everything" {
+	skip_unless_command musl-gcc
+	by_musl "$T/musl"
+	judge "musl, dynamic" "$RCU_EXEC" -l "$LOCATION" -- "$T/musl" "$LOCATION/version" "$T/pid"
+}
+
+@test "musl: deeper in the tree" {
+	skip_unless_command musl-gcc
+	by_musl "$T/musl"
+	judge "musl, started by a dynamic one" "$RCU_EXEC" -l "$LOCATION" -- \
+		bash -c '"$0" "$@"; :' "$T/musl" "$LOCATION/version" "$T/pid"
+}
+
+@test "musl: where no namespace may be made rcu-exec says why, and --strict refuses" {
+	skip_unless_command musl-gcc
+	by_musl "$T/musl"
+	run -0 --separate-stderr "$RCU_EXEC" --via=preload -l "$LOCATION" -- "$T/musl" "$LOCATION/version"
+	[ "$output" = A ]
+	[ "$stderr" = "rcu-exec: $T/musl: is for musl's C library, and the shim is for glibc's: it runs unpinned" ]
+	refused 125 "is for musl's C library, and the shim is for glibc's: it cannot be pinned" \
+		"$RCU_EXEC" --strict --via=preload -l "$LOCATION" -- "$T/musl" "$LOCATION/version"
+	# deeper in the tree its exec is refused
+	refused 126 "" "$RCU_EXEC" --strict --via=preload -l "$LOCATION" -- bash -c '"$0" "$1"' "$T/musl" "$LOCATION/version"
+}
+
+@test "32 bits" {
+	[ -r "$RCU_BUILD/preload/m32/librcu-exec.so" ] || skip "configured without --enable-multilib"
+	judge "32 bits, in a namespace" env -u RCU_EXEC_SHIM "$RCU_EXEC" --via=namespace -l "$LOCATION" -- \
+		bash -c 'SMALL_BARE=1 "$0" "$1" bash -c "echo \$\$ >\"\$0\"; exec sleep 1000" "$2" | sed -u "s/.*: //"' \
+		"$RCU_BUILD/tests/preload/small32" "$LOCATION" "$T/pid"
+}
+
+@test "a file capability, by root" {
+	cp "$(command -v bash)" "$T/capable"
+	setcap cap_net_raw+ep "$T/capable" || skip "this file system has no capabilities"
+	judge "file capability, by root" "$RCU_EXEC" -l "$LOCATION" -- "$T/capable" -c "$STAY" b "$LOCATION" "$T/pid"
+}
+
 @test "raw system calls, closes everything" {
 	raw "$T/raw"
 	judge "raw system calls, closes everything" "$RCU_EXEC" -l "$LOCATION" -- \

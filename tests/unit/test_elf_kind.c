@@ -88,11 +88,11 @@ static void test_headers(void **state)
 	length = headers_32(bytes, PT_INTERP, "/lib/ld-linux.so.2");
 	assert_int_equal(elf_kind(bytes, length), ELF_OTHER_SIZE);
 	length = headers_32(bytes, PT_INTERP, "/lib/ld-musl-i386.so.1");
-	assert_int_equal(elf_kind(bytes, length), ELF_FOREIGN);
+	assert_int_equal(elf_kind(bytes, length), ELF_MUSL);
 	length = headers_32(bytes, PT_LOAD, "");
 	assert_int_equal(elf_kind(bytes, length), ELF_STATIC);
 	length = headers(bytes, PT_INTERP, "/lib/ld-musl-x86_64.so.1");
-	assert_int_equal(elf_kind(bytes, length), ELF_FOREIGN);
+	assert_int_equal(elf_kind(bytes, length), ELF_MUSL);
 	length = headers(bytes, PT_LOAD, "");
 	assert_int_equal(elf_kind(bytes, length), ELF_STATIC);
 	length = headers(bytes, PT_INTERP, "/lib64/ld-linux-x86-64.so.2");
