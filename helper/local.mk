@@ -39,6 +39,7 @@ helper_libhelper_a_SOURCES = \
 	helper/store/check.c helper/store/check.h \
 	helper/store/digest.c helper/store/digest.h \
 	helper/store/held.c helper/store/held.h \
+	helper/store/high_water.c \
 	helper/store/lock.c helper/store/lock.h \
 	helper/store/meta.c helper/store/meta.h \
 	helper/store/migrate.c helper/store/migrate.h \

@@ -53,16 +53,20 @@ static int proc_stat(pid_t pid, char *state, uint64_t *start)
 	return 0;
 }
 
+void identity_boot(char boot[BOOT_ID_ROOM])
+{
+	if (file_read_text(AT_FDCWD, "/proc/sys/kernel/random/boot_id", boot, BOOT_ID_ROOM) < 0)
+		boot[0] = '\0';
+	boot[strcspn(boot, " \n")] = '\0';
+}
+
 static int here_and_now(struct identity *identity, struct err *err)
 {
 	struct stat st;
 
-	if (file_read_text(AT_FDCWD, "/proc/sys/kernel/random/boot_id", identity->boot,
-			   sizeof(identity->boot)) < 0)
-		return err_errno(err, STATUS_FAILED, "/proc", "boot_id");
-	identity->boot[strcspn(identity->boot, " \n")] = '\0';
+	identity_boot(identity->boot);
 	if (identity->boot[0] == '\0' || stat("/proc/self/ns/pid", &st) != 0)
-		return err_errno(err, STATUS_FAILED, "/proc", "self/ns/pid");
+		return err_errno(err, STATUS_FAILED, "/proc", "boot_id, self/ns/pid");
 	identity->namespace_dev = st.st_dev;
 	identity->namespace_ino = st.st_ino;
 	return 0;

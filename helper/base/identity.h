@@ -30,6 +30,9 @@ struct identity {
  */
 int identity_of(pid_t pid, struct identity *identity, struct err *err);
 
+/* This boot's name, as in an identity; "" where there is none. */
+void identity_boot(char boot[BOOT_ID_ROOM]);
+
 enum identity_state {
 	IDENTITY_ALIVE,
 	IDENTITY_ENDED,  /* also: the machine was rebooted, the pid is another process, it is a zombie */

@@ -167,11 +167,10 @@ static int stage_latest(struct store *store, enum stage_kind kind, int dir, cons
 
 static char *spare_name(uint64_t number)
 {
-	struct err ignored = ERR_NONE;
-	struct identity nobody = { .boot = "" };
+	char boot[BOOT_ID_ROOM];
 
-	identity_of(0, &nobody, &ignored);
-	return alloc_printf("%" PRIu64 "%c%s", number, SPARE_BOOT, nobody.boot);
+	identity_boot(boot);
+	return alloc_printf("%" PRIu64 "%c%s", number, SPARE_BOOT, boot);
 }
 
 /* The first name in spare/; NULL: there is none. The caller frees it. */

@@ -74,7 +74,7 @@ struct storage {
 	int (*seal)(struct store *store, const struct staging *staging, uint64_t base,
 		    const struct changes *hint, struct record *record, struct err *err);
 
-	/* The staged tree, whole, is on disk. */
+	/* The staged tree, whole, is on disk, and with it all that was written in the store before. */
 	int (*settle)(struct store *store, const struct staging *staging, struct err *err);
 
 	/* The staged tree becomes snapshots/N in one step; fails if there is such a name. */

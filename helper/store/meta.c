@@ -76,7 +76,8 @@ int meta_read(const struct store *store, uint64_t number, struct meta *meta, str
 	return result;
 }
 
-int meta_write(const struct store *store, uint64_t number, const struct meta *meta, struct err *err)
+static int write_flushed(const struct store *store, uint64_t number, const struct meta *meta, bool flush,
+			 struct err *err)
 {
 	char name[META_NAME_ROOM];
 	struct meta back;
@@ -92,10 +93,22 @@ int meta_write(const struct store *store, uint64_t number, const struct meta *me
 	    back.published != meta->published || back.retired != meta->retired || back.before != meta->before)
 		result = err_fail(err, STATUS_USAGE, store->path, "\"%s\" cannot be the name of a snapshot",
 				  meta->name);
-	else
+	else if (flush)
 		result = store_write_file(store, name, text, 0644, err);
+	else
+		result = store_write_soon(store, name, text, 0644, err);
 	free(text);
 	return result;
+}
+
+int meta_write(const struct store *store, uint64_t number, const struct meta *meta, struct err *err)
+{
+	return write_flushed(store, number, meta, store->durable || meta->kept, err);
+}
+
+int meta_prepare(const struct store *store, uint64_t number, const struct meta *meta, struct err *err)
+{
+	return write_flushed(store, number, meta, false, err);
 }
 
 int meta_remove(const struct store *store, uint64_t number, struct err *err)

@@ -22,7 +22,15 @@ struct meta {
 };
 
 int meta_read(const struct store *store, uint64_t number, struct meta *meta, struct err *err);
+
+/*
+ * On disk where the store is durable, or the snapshot is kept. Else a loss of power may leave an empty file: that of
+ * a snapshot whose times are not known, which is young again.
+ */
 int meta_write(const struct store *store, uint64_t number, const struct meta *meta, struct err *err);
+
+/* The same for publish(), which has it on disk, together with the tree, before the snapshot has its number. */
+int meta_prepare(const struct store *store, uint64_t number, const struct meta *meta, struct err *err);
 int meta_remove(const struct store *store, uint64_t number, struct err *err); /* missing is fine */
 
 /*

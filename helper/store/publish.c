@@ -19,16 +19,16 @@
  * The order of publish(), and what a crash (of ours or of the machine) behind each step leaves. (Steps 1 to 8 are P1 to
  * P8 of tests/model/rcu.pml.)
  *
- *  1 The staged tree is on disk (settle). Leaves a staging tree that nobody reserved: store_lock() throws it
- *    away; or one that `begin` reserved: commit can be done again (reservation.h). Nothing that is named later
- *    can be empty after a power loss (P20).
- *  2 The number is in high-water, on disk. Leaves a number that nobody uses: it is skipped. The number goes
+ *  1 The number is in high-water, on disk. Leaves a number that nobody uses: it is skipped. The number goes
  *    before the name, so that no number is ever given to two trees, not even when the first of them is
- *    reclaimed at once.
- *  3 meta/N says when, on disk. Leaves a file for a snapshot that is not there: never read, since N is
+ *    reclaimed at once. The staged tree is one that nobody reserved: store_lock() throws it away; or one that
+ *    `begin` reserved: commit can be done again (reservation.h).
+ *  2 meta/N says when. Leaves a file for a snapshot that is not there: never read, since N is
  *    skipped, and swept away by reclaim(). The other way round there would be a snapshot of unknown age.
- *    record/N, too, is there and on disk (but for its name, which is in 5). Leaves the same, or half of a
- *    record, which its digest shows. If somebody else takes N now, the record is seen to be of another tree.
+ *    record/N is there, too. Leaves the same, or half of a record, which its digest shows. If somebody else takes N now,
+ *    the record is seen to be of another tree.
+ *  3 All of this and the staged tree is on disk (settle): one flush for everything. Leaves the same. Nothing that is named
+ *    later can be empty after a power loss (P20).
  *  4 snapshots/N is there, by one rename that replaces nothing. Leaves a whole snapshot that was never
  *    latest. It must not become latest by itself: who died may have failed and said so, and its successor publishes
  *    newer content. meta_settle() retires it, gc takes it in its time. But what `begin` reserved exists only once, and is
@@ -36,7 +36,7 @@
  *    to do all of it again. Undone rather than ended, so that a commit has one state before the swap and one behind it,
  *    whatever killed it or failed where. Its meta/N says which tree it is (reservation.h). The tree was whole before the
  *    rename: no half snapshot is ever seen under a number (P21).
- *  5 The directories record/ and snapshots/ are on disk. Leaves the same as 4. latest, which comes next, can never be on
+ *  5 The directory snapshots/ is on disk. Leaves the same as 4. latest, which comes next, can never be on
  *    disk before its target is.
  *  6 pins/N is there. Leaves the same as 4. A reader that finds the new latest finds its pin file.
  *  7 latest.new names N. Leaves a link in .rcu-repo that the next publish removes.
@@ -46,12 +46,25 @@
  *  9 STORE is on disk: published for good. Leaves the same as 8.
  *  10 The old one's meta says retired. Done.
  *
+ * In a store that is not durable 3, 5 and 9 are left out, and 1 nearly always (high_water.c): nothing is flushed. Killed
+ * anywhere it leaves the same. After a loss of power, besides what is missing in the tree (rcu-repo(7)), meta/N may be
+ * empty (meta.h) and record/N torn, which it tells itself.
+ *
  * A failure up to 8 is reported and latest is as before. 7 to 9 are publish_swap(). A failure in 9 is
  * PUBLISH_UNSURE: published, and whether for good nobody can say. A failure in 10 is none: the next
  * store_lock() does it.
  */
 
-/* Steps 2 to 4, again where somebody took the number meanwhile. */
+static int prepare(struct store *store, const struct staging *staging, struct record *record,
+		   const struct meta *meta, uint64_t *number, struct err *err)
+{
+	if (store_next_number(store, number, err) != 0 || meta_prepare(store, *number, meta, err) != 0 ||
+	    (record != NULL && record_write(store, record, *number, err) != 0))
+		return -1;
+	return store->durable ? store->storage->settle(store, staging, err) : 0;
+}
+
+/* Steps 1 to 4, again where somebody took the number meanwhile. */
 static int take_number(struct store *store, const struct staging *staging, struct record *record,
 		       uint64_t *number, struct err *err)
 {
@@ -63,9 +76,7 @@ static int take_number(struct store *store, const struct staging *staging, struc
 		return -1;
 	for (int try = 1;; try++) {
 		struct err failed = ERR_NONE, ignored = ERR_NONE;
-		if (store_next_number(store, number, err) != 0 ||
-		    meta_write(store, *number, &meta, err) != 0 ||
-		    (record != NULL && record_write(store, record, *number, err) != 0))
+		if (prepare(store, staging, record, &meta, number, err) != 0)
 			return -1;
 		if (store->storage->publish(store, staging, *number, &failed) == 0)
 			return 0;
@@ -83,9 +94,7 @@ enum publish_result publish(struct store *store, const struct staging *staging, 
 {
 	struct err late = ERR_NONE;
 
-	if ((store->durable && store->storage->settle(store, staging, err) != 0) ||
-	    take_number(store, staging, record, number, err) != 0 ||
-	    (record != NULL && store_sync_dir(store, STORE_RECORD, err) != 0) ||
+	if (take_number(store, staging, record, number, err) != 0 ||
 	    store_sync_dir(store, STORE_SNAPSHOTS, err) != 0 || store_make_pins(store, err) != 0)
 		return PUBLISH_FAILED;
 	if (store->gate != NULL && store->gate(store, *number, err) != 0)

@@ -34,15 +34,6 @@ static void record_name(uint64_t number, char *to)
 	snapshot_number_format(number, to + sizeof(STORE_RECORD));
 }
 
-static void boot_now(char *to)
-{
-	struct err ignored = ERR_NONE;
-	struct identity nobody = { .boot = "" };
-
-	identity_of(0, &nobody, &ignored);
-	memcpy(to, nobody.boot, sizeof(nobody.boot));
-}
-
 /* ---- in memory ---- */
 
 struct record_entry *record_add(struct record *record, char *path)
@@ -390,7 +381,7 @@ int record_write(const struct store *store, struct record *record, uint64_t numb
 	if (record->whole)
 		record->bottom = number;
 	record->durable = store->durable;
-	boot_now(record->boot);
+	identity_boot(record->boot);
 	record_name(number, name);
 	char *bytes = record_bytes(record, &size);
 	unlinkat(store->dir, name, 0);
@@ -400,8 +391,6 @@ int record_write(const struct store *store, struct record *record, uint64_t numb
 		result = store_give(store, fd);
 	if (result == 0)
 		result = file_write(fd, bytes, size, 0);
-	if (result == 0 && store->durable)
-		result = fsync(fd);
 	if (result != 0) {
 		err_errno(err, STATUS_FAILED, store->path, "%s: cannot write", name);
 		unlinkat(store->dir, name, 0);
@@ -425,7 +414,7 @@ bool record_unsure(const struct record *record)
 {
 	char boot[sizeof(record->boot)];
 
-	boot_now(boot);
+	identity_boot(boot);
 	return !record->durable && strcmp(boot, record->boot) != 0;
 }
 

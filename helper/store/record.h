@@ -139,7 +139,7 @@ void record_follow(const struct store *store, struct record *record);
 /* Which tree the directory `fd` is. -1 and errno. */
 int record_root_of(int fd, struct record_root *root);
 
-/* Writes the record of `number`; on disk (but for the name) where the store is durable. */
+/* Writes the record of `number`. publish() has it on disk before the snapshot has its number, where the store is durable. */
 int record_write(const struct store *store, struct record *record, uint64_t number, struct err *err);
 
 /*

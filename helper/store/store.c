@@ -310,70 +310,7 @@ int store_names(const struct store *store, const char *name, const char *suffix,
 	return numbers_finish(numbers, store, name, list, err);
 }
 
-/* ---- numbers and pins ---- */
-
-/* The highest of what is in snapshots/, whatever it is: a file named 7 is in the way of a snapshot 7, too. */
-static int highest_present(const struct store *store, uint64_t *highest, struct err *err)
-{
-	struct numbers numbers;
-
-	*highest = 0;
-	if (store_names(store, STORE_SNAPSHOTS, "", &numbers, err) != 0)
-		return -1;
-	if (numbers.count != 0)
-		*highest = numbers.list[numbers.count - 1];
-	numbers_release(&numbers);
-	return 0;
-}
-
-static int high_water_read(const struct store *store, uint64_t *number, struct err *err)
-{
-	char *text;
-	int result = 0;
-
-	*number = 0;
-	if (store_read_file(store, STORE_HIGH_WATER, &text, err) != 0)
-		return -1;
-	if (text == NULL)
-		return 0;
-	text[strcspn(text, "\n")] = '\0';
-	if (!snapshot_number_parse(text, strlen(text), number))
-		result = err_fail(err, STATUS_FAILED, store->path,
-				  STORE_HIGH_WATER
-				  " is damaged: write the highest number ever published to it");
-	free(text);
-	return result;
-}
-
-int store_highest(const struct store *store, uint64_t *highest, struct err *err)
-{
-	uint64_t written, present, latest;
-
-	if (high_water_read(store, &written, err) != 0 || highest_present(store, &present, err) != 0 ||
-	    store_latest(store, &latest, err) != 0)
-		return -1;
-	*highest = written > present ? written : present;
-	*highest = latest > *highest ? latest : *highest;
-	return 0;
-}
-
-int store_next_number(struct store *store, uint64_t *number, struct err *err)
-{
-	char text[SNAPSHOT_NUMBER_ROOM + 1];
-	uint64_t highest;
-
-	if (store_highest(store, &highest, err) != 0)
-		return -1;
-	if (highest >= SNAPSHOT_NUMBER_MAX - PINS_AHEAD)
-		return err_fail(err, STATUS_FAILED, store->path, "there is no number left");
-	size_t length = snapshot_number_format(highest + 1, text);
-	text[length] = '\n';
-	text[length + 1] = '\0';
-	if (store_write_file(store, STORE_HIGH_WATER, text, 0644, err) != 0)
-		return -1;
-	*number = highest + 1;
-	return 0;
-}
+/* ---- pins ---- */
 
 /*
  * One pin file. It is made whole under another name: what has the name of a pin is readable by everybody, whatever
@@ -459,8 +396,8 @@ static int sync_parent(const struct store *store, const char *name)
 	return result;
 }
 
-int store_write_file(const struct store *store, const char *name, const char *text, mode_t mode,
-		     struct err *err)
+static int write_whole(const struct store *store, const char *name, const char *text, mode_t mode, bool flush,
+		       struct err *err)
 {
 	char *new_name = alloc_printf("%s.new", name);
 	int result = -1;
@@ -469,9 +406,9 @@ int store_write_file(const struct store *store, const char *name, const char *te
 	unlinkat(store->dir, new_name, 0);
 	int fd = openat(store->dir, new_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd >= 0 && fchmod(fd, mode) == 0 && store_give(store, fd) == 0 &&
-	    file_write(fd, text, strlen(text), 0) == 0 && fsync(fd) == 0 &&
+	    file_write(fd, text, strlen(text), 0) == 0 && (!flush || fsync(fd) == 0) &&
 	    renameat(store->dir, new_name, store->dir, name) == 0)
-		result = sync_parent(store, name);
+		result = flush ? sync_parent(store, name) : 0;
 	if (result != 0) {
 		err_errno(err, STATUS_FAILED, store->path, "%s: cannot write", name);
 		if (fd >= 0)
@@ -481,6 +418,18 @@ int store_write_file(const struct store *store, const char *name, const char *te
 		close(fd);
 	free(new_name);
 	return result;
+}
+
+int store_write_file(const struct store *store, const char *name, const char *text, mode_t mode,
+		     struct err *err)
+{
+	return write_whole(store, name, text, mode, true, err);
+}
+
+int store_write_soon(const struct store *store, const char *name, const char *text, mode_t mode,
+		     struct err *err)
+{
+	return write_whole(store, name, text, mode, false, err);
 }
 
 int store_read_file(const struct store *store, const char *name, char **text, struct err *err)

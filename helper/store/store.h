@@ -119,7 +119,7 @@ int store_highest(const struct store *store, uint64_t *highest, struct err *err)
 
 /*
  * Under the lock: the number for the next snapshot, one above store_highest(). It is written down, durably,
- * before it is returned, so a crash skips it and nobody uses it again.
+ * before it is returned, so a crash skips it and nobody uses it again (high_water.c).
  */
 int store_next_number(struct store *store, uint64_t *number, struct err *err);
 
@@ -142,6 +142,11 @@ int store_give(const struct store *store, int fd);
 /* Writes a small file below STORE so that it is whole in the old or in the new version, whatever happens:
  * temporary, fsync, rename, fsync (also where the store is not durable: they are few). Under the lock. */
 int store_write_file(const struct store *store, const char *name, const char *text, mode_t mode,
+		     struct err *err);
+
+/* The same, not flushed: whatever kills us it is whole, in the old or in the new version; after a loss of power it may also
+ * be empty. */
+int store_write_soon(const struct store *store, const char *name, const char *text, mode_t mode,
 		     struct err *err);
 
 /* Reads a small file below STORE; the caller frees *text, which is NULL where there is no such file. */

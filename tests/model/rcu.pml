@@ -364,7 +364,7 @@ inline swap(n)
 
 inline publish()
 {
-	/* a new tree, or a recycled one; P2: the number is used up, whatever comes */
+	/* a new tree, or a recycled one; P1: the number is used up, whatever comes */
 	d_step {
 		highest++;
 		n = highest;
@@ -379,7 +379,7 @@ inline publish()
 	latest = n;
 	d_step { content[t] = n; tree[n] = t }
 #else
-	content[t] = n; /* P1: the tree is whole. (Before P2; that makes no difference to anybody here.) */
+	content[t] = n; /* P3: the tree is whole. P2 is nobody's here. */
 	MAY_DIE;
 	/* P4: snapshots/N is there; P6: its pin file was made ahead */
 #if COMMITS > 0

@@ -204,6 +204,59 @@ static void test_a_number_is_never_used_again(void **state)
 	free(path);
 }
 
+/* high-water as another boot finds it. */
+static void reboot(const struct store *store)
+{
+	char *text;
+	struct err err = ERR_NONE;
+
+	assert_int_equal(store_read_file(store, STORE_HIGH_WATER, &text, &err), 0);
+	char *blank = strchr(text, ' ');
+	assert_non_null(blank);
+	blank[1] = blank[1] == '0' ? '1' : '0';
+	char *path = alloc_printf("%s/" STORE_HIGH_WATER, store->path);
+	scratch_write(path, text);
+	free(path);
+	free(text);
+}
+
+/* What is not flushed may be lost with the boot, and so the numbers that it said were given. */
+static void test_reserved_numbers(void **state)
+{
+	struct store store;
+	struct err err = ERR_NONE;
+	uint64_t number;
+	char *path = scratch_path(*state, "store");
+
+	scratch_open(&store, path);
+	for (uint64_t i = 1; i <= 70; i++) {
+		assert_int_equal(store_next_number(&store, &number, &err), 0);
+		assert_int_equal(number, i);
+	}
+	/* 64 were reserved at 1, and again at 65. */
+	reboot(&store);
+	assert_int_equal(store_highest(&store, &number, &err), 0);
+	assert_int_equal(number, 128);
+	assert_int_equal(store_next_number(&store, &number, &err), 0);
+	assert_int_equal(number, 129);
+	/* A durable store gives out one after the other, whatever happens, and also beside one that is not. */
+	store.durable = true;
+	assert_int_equal(store_next_number(&store, &number, &err), 0);
+	assert_int_equal(number, 130);
+	reboot(&store);
+	assert_int_equal(store_next_number(&store, &number, &err), 0);
+	assert_int_equal(number, 131);
+	store.durable = false;
+	assert_int_equal(store_next_number(&store, &number, &err), 0);
+	assert_int_equal(number, 132);
+	/* As it was written by hand. */
+	assert_int_equal(store_write_file(&store, STORE_HIGH_WATER, "200\n", 0644, &err), 0);
+	assert_int_equal(store_next_number(&store, &number, &err), 0);
+	assert_int_equal(number, 201);
+	store_close(&store);
+	free(path);
+}
+
 static void test_no_pin_for_a_number_that_is_gone(void **state)
 {
 	struct store store;
@@ -371,6 +424,7 @@ int main(void)
 		scratch_test(test_p8_what_root_makes_belongs_to_the_stores_owner),
 		scratch_test(test_p14_foreign_names),
 		scratch_test(test_a_number_is_never_used_again),
+		scratch_test(test_reserved_numbers),
 		scratch_test(test_no_pin_for_a_number_that_is_gone),
 		scratch_test(test_latest_of_another_form_is_an_error),
 		scratch_test(test_small_files_are_whole),
