@@ -160,7 +160,7 @@ static int sync_locked(const struct options *options, struct session *session, s
 	if (result == 0) {
 		job_step("publishing");
 		session->limited = true;
-		result = session_publish(session, OCCUPANTS_ANY, &changes, &number, &news, err);
+		result = session_publish(session, OCCUPANTS_OURS, &changes, &number, &news, err);
 		together_end(&session->store, result == 0);
 	}
 	changes_release(&changes);

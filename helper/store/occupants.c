@@ -2,6 +2,7 @@
 #include "helper/store/occupants.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "helper/base/files.h"
+#include "helper/base/identity.h"
 
 #define TRIES 100
 #define TRY_NANOSECONDS 10000000
@@ -20,9 +22,22 @@
 struct search {
 	const char *path;
 	size_t length;
-	enum occupants_of which;
-	int process; /* /proc/PID */
+	bool writing;   /* only who writes; else any descriptor and directory */
+	bool mappings;  /* also shared writable ones */
+	uint64_t since; /* only processes that were started then or later, in ticks since the boot */
+	int proc;       /* /proc */
+	const char *pid;
+	bool doubt; /* something could not be read, though its process is there */
 };
+
+#define NAME_ROOM 64
+
+/* /proc/PID/... by its name below /proc: one lookup. */
+static const char *name_of(const struct search *search, const char *what, char *to)
+{
+	snprintf(to, NAME_ROOM, "%.16s/%.32s", search->pid, what);
+	return to;
+}
 
 /* Is `text` the tree or something in it? A file that was deleted has " (deleted)" behind its path. */
 static bool inside(const struct search *search, const char *text)
@@ -31,47 +46,56 @@ static bool inside(const struct search *search, const char *text)
 	       (text[search->length] == '/' || text[search->length] == '\0' || text[search->length] == ' ');
 }
 
-static bool link_inside(const struct search *search, const char *name)
+/* What has gone is no reason to doubt, nor is what not even we may look into (occupants.h). */
+static void doubt(struct search *search)
+{
+	search->doubt = search->doubt || (errno != 0 && errno != ENOENT && errno != ESRCH &&
+					  errno != EACCES && errno != EPERM);
+}
+
+static bool link_inside(struct search *search, int dir, const char *name)
 {
 	char text[PATH_MAX];
-	ssize_t length = readlinkat(search->process, name, text, sizeof(text) - 1);
+	ssize_t length = readlinkat(dir, name, text, sizeof(text) - 1);
 
-	if (length < 0)
+	if (length < 0) {
+		doubt(search);
 		return false;
+	}
 	text[length] = '\0';
 	return inside(search, text);
 }
 
 /* proc(5), fdinfo: "flags:" in octal. */
-static bool descriptor_writes(const struct search *search, const char *name)
+static bool descriptor_writes(const struct search *search, const char *number)
 {
-	char path[64], text[256];
+	char name[NAME_ROOM], info[32], text[256];
 	const char *flags;
 
-	snprintf(path, sizeof(path), "fdinfo/%.16s", name);
-	if (file_read_text(search->process, path, text, sizeof(text)) < 0)
+	snprintf(info, sizeof(info), "fdinfo/%.16s", number);
+	if (file_read_text(search->proc, name_of(search, info, name), text, sizeof(text)) < 0)
 		return false;
 	flags = strstr(text, "flags:");
 	return flags && (strtoul(flags + strlen("flags:"), NULL, 8) & O_ACCMODE) != O_RDONLY;
 }
 
-static bool in_descriptors(const struct search *search)
+static bool in_descriptors(struct search *search)
 {
-	DIR *dir = directory_open(search->process, "fd");
+	char name[NAME_ROOM];
+	DIR *dir = directory_open(search->proc, name_of(search, "fd", name));
 	const struct dirent *entry;
 	bool found = false;
 
-	if (!dir)
+	if (!dir) {
+		doubt(search);
 		return false;
-	while (!found && (entry = readdir(dir))) {
-		char name[32];
-
-		if (!isdigit((unsigned char)entry->d_name[0]))
-			continue;
-		snprintf(name, sizeof(name), "fd/%.16s", entry->d_name);
-		found = link_inside(search, name) &&
-			(search->which == OCCUPANTS_ANY || descriptor_writes(search, entry->d_name));
 	}
+	while (!found && (entry = directory_next(dir)))
+		found = isdigit((unsigned char)entry->d_name[0]) &&
+			link_inside(search, dirfd(dir), entry->d_name) &&
+			(!search->writing || descriptor_writes(search, entry->d_name));
+	if (!found)
+		doubt(search);
 	closedir(dir);
 	return found;
 }
@@ -79,7 +103,8 @@ static bool in_descriptors(const struct search *search)
 /* proc(5), maps: "ADDRESS rw-s OFFSET DEVICE INODE   PATH". */
 static bool in_mappings(const struct search *search)
 {
-	int fd = openat(search->process, "maps", O_RDONLY | O_CLOEXEC);
+	char path[NAME_ROOM];
+	int fd = openat(search->proc, name_of(search, "maps", path), O_RDONLY | O_CLOEXEC);
 	FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
 	bool found = false;
 	char *line = NULL;
@@ -100,33 +125,58 @@ static bool in_mappings(const struct search *search)
 	return found;
 }
 
-static bool is_occupant(struct search *search, int proc, const char *pid)
+static bool is_young(const struct search *search)
 {
-	search->process = openat(proc, pid, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (search->process < 0)
+	char name[NAME_ROOM], text[1024], state;
+	uint64_t start;
+
+	return search->since == 0 ||
+	       file_read_text(search->proc, name_of(search, "stat", name), text, sizeof(text)) < 0 ||
+	       !identity_stat_parse(text, &state, &start) || start >= search->since;
+}
+
+/* A mapping only matters where it writes: what a snapshot had is never written to. */
+static bool is_occupant(struct search *search)
+{
+	char name[NAME_ROOM];
+
+	if (!is_young(search))
 		return false;
-	bool found = in_descriptors(search) || in_mappings(search) ||
-		     (search->which == OCCUPANTS_ANY &&
-		      (link_inside(search, "cwd") || link_inside(search, "root")));
-	close(search->process);
-	return found;
+	if (in_descriptors(search) || (search->mappings && in_mappings(search)))
+		return true;
+	return !search->writing && (link_inside(search, search->proc, name_of(search, "cwd", name)) ||
+				    link_inside(search, search->proc, name_of(search, "root", name)));
 }
 
 /* The first that is found; 0 if there is none. */
-static pid_t occupant_find(const char *path, enum occupants_of which)
+static pid_t occupant_find(struct search *search)
 {
-	struct search search = { .path = path, .length = strlen(path), .which = which };
 	DIR *proc = opendir("/proc");
 	const struct dirent *entry;
 	pid_t pid = 0;
 
-	while (proc && !pid && (entry = readdir(proc)))
+	search->length = strlen(search->path);
+	search->proc = proc ? dirfd(proc) : -1;
+	search->doubt = false;
+	while (proc && !pid && (entry = directory_next(proc))) {
+		search->pid = entry->d_name;
 		if (isdigit((unsigned char)entry->d_name[0]) && atoi(entry->d_name) != getpid() &&
-		    is_occupant(&search, dirfd(proc), entry->d_name))
+		    is_occupant(search))
 			pid = (pid_t)atoi(entry->d_name);
+	}
+	if (errno != 0)
+		search->doubt = true;
 	if (proc)
 		closedir(proc);
 	return pid;
+}
+
+static uint64_t our_start(void)
+{
+	struct identity self;
+	struct err ignored = ERR_NONE;
+
+	return identity_of(getpid(), &self, &ignored) == 0 ? self.start : 0;
 }
 
 static void comm_of(pid_t pid, char *to, size_t room)
@@ -141,10 +191,14 @@ static void comm_of(pid_t pid, char *to, size_t room)
 int occupants_wait(const char *path, enum occupants_of which, struct err *err)
 {
 	const struct timespec pause = { .tv_nsec = TRY_NANOSECONDS };
+	struct search search = { .path = path,
+				 .writing = which == OCCUPANTS_WRITING,
+				 .mappings = true,
+				 .since = which == OCCUPANTS_OURS ? our_start() : 0 };
 	char comm[64];
 	pid_t pid;
 
-	for (int try = 1; (pid = occupant_find(path, which)) != 0 && try < TRIES; try++)
+	for (int try = 1; (pid = occupant_find(&search)) != 0 && try < TRIES; try++)
 		nanosleep(&pause, NULL);
 	if (pid == 0)
 		return 0;
@@ -157,8 +211,9 @@ int occupants_wait(const char *path, enum occupants_of which, struct err *err)
 
 bool occupants_none(const char *path)
 {
+	struct search search = { .path = path };
 	struct stat st;
 
 	return geteuid() == 0 && stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == FIRST_PID_NAMESPACE &&
-	       occupant_find(path, OCCUPANTS_ANY) == 0;
+	       occupant_find(&search) == 0 && !search.doubt;
 }

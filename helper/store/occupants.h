@@ -17,6 +17,7 @@
 enum occupants_of {
 	OCCUPANTS_WRITING, /* descriptors open for writing, shared writable mappings */
 	OCCUPANTS_ANY,     /* and any other descriptor, working or root directory in it */
+	OCCUPANTS_OURS, /* the same, of processes that were started after us: what we ran may have left them */
 };
 
 /*
@@ -27,7 +28,8 @@ int occupants_wait(const char *path, enum occupants_of which, struct err *err);
 
 /*
  * True if there is surely nobody in the tree: no process has a descriptor, a working or a root directory in it. False
- * where that cannot be said: who is not root, or sees the processes of one PID namespace only, does not see all.
+ * where that cannot be said: who is not root, or sees the processes of one PID namespace only, does not see all; and
+ * reading failed. A process that not even root may look into is not seen.
  */
 bool occupants_none(const char *path);
 

@@ -3,16 +3,27 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "helper/base/alloc.h"
 
-/* From the root down to the directory path[0 .. length), which is not the root. */
-static int reach_open(int root, const char *path, size_t length)
+/* In one step. A seccomp filter may answer ENOSYS or EPERM. */
+static int open_at_once(int root, const char *path)
 {
-	char *copy = alloc_printf("%.*s", (int)length, path), *part = copy;
+	const struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+				      .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
+
+	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+}
+
+/* From the root down to the directory `copy`, which is not the root, and which this takes apart. */
+static int open_by_steps(int root, char *copy)
+{
+	char *part = copy;
 	int fd = root;
 
 	while (part != NULL) {
@@ -28,7 +39,19 @@ static int reach_open(int root, const char *path, size_t length)
 		fd = next;
 		part = fd >= 0 && slash != NULL ? slash + 1 : NULL;
 	}
+	return fd;
+}
+
+static int reach_open(int root, const char *path, size_t length)
+{
+	char *copy = alloc_printf("%.*s", (int)length, path);
+	int fd = open_at_once(root, copy);
+
+	if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
+		fd = open_by_steps(root, copy);
+	const int error = errno;
 	free(copy);
+	errno = error;
 	return fd;
 }
 

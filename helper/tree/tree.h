@@ -65,8 +65,9 @@ int tree_diff(int a_dir, const char *a, int b_dir, const char *b, const struct c
 
 /*
  * Makes `mine` what `theirs` is: what differs by tree_diff() is deleted, linked and made, and directories get their
- * metadata. With `within` (sorted, known) the cost is that of the set. A file that cannot be linked (EMLINK) is a failure,
- * and on failure `mine` is neither.
+ * metadata. With `within` (sorted, known) only its paths, and the directories that they are in, are looked at, and the
+ * cost is that of the set: what else differs stays so. A file that cannot be linked (EMLINK) is a failure, and on failure
+ * `mine` is neither.
  */
 int tree_forward(int mine_dir, const char *mine, int theirs_dir, const char *theirs,
 		 const struct changes *within, struct err *err);

@@ -169,6 +169,22 @@ static void test_forward(void **state)
 	good(tree_forward(AT_FDCWD, "b", AT_FDCWD, "a", &within, &err));
 	expect_diff((const char *const[]){ "2/same/s", "3/same", NULL });
 	changes_release(&within);
+	run_ok("rm -r b && cp -al a b");
+	/* By names alone: of what is new or gone as a whole its top, or all. */
+	run_ok("echo n > n; mv n a/d/f; rm -r a/fresh; mkdir -p a/deep/er/est; echo f > a/deep/er/est/f; ln "
+	       "-s x "
+	       "a/deep/l; rm a/turned/within; rmdir a/turned; ln -s d a/turned; rm a/kind; mkdir a/kind; : > "
+	       "a/kind/f; chmod 700 a/d/e; touch -d @1000000000.25 a/d a/deep/er a; : > a/d/h");
+	static const char *const names[] = { "d/f",     "d/e",   "d/h",      "fresh/in/f", "turned/within",
+					     "deep/er", "fresh", "kind",     "turned",     "deep/l",
+					     "none/of", "d/g",   "same/none" };
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		changes_add(&within, names[i], strlen(names[i]));
+	changes_sort(&within);
+	good(tree_forward(AT_FDCWD, "b", AT_FDCWD, "a", &within, &err));
+	changes_release(&within);
+	expect_nothing();
+	assert_true(same_tree("a", "b"));
 	/* P17: the change time of what stays is as it was. */
 	run_ok("stat -c %z b/d/g > before; echo q > n; mv n a/d/f");
 	good(tree_forward(AT_FDCWD, "b", AT_FDCWD, "a", NULL, &err));
