@@ -80,7 +80,8 @@ teardown() { lib_done; }
 	[ ! -e "$LOCATION/x" ]
 	# It is somewhere else, and has a file of the tree open.
 	refused 1 'still at work in it' repo update -- sh -c \
-		'echo x >x; (cd / && exec sleep 1000 </dev/null >/dev/null 2>&1 3>"$RCU_REPO_STAGING/y") & echo $! >"$1"' sh "$T/pid"
+		'echo x >x; (exec 3>"$RCU_REPO_STAGING/y" && cd / && exec sleep 1000 </dev/null >/dev/null 2>&1) & echo $! >"$1"' \
+		sh "$T/pid"
 	kill "$(cat "$T/pid")"
 	[ "$(latest)" = 1 ]
 	repo update -- sh -c 'echo x >x; (cd / && exec sleep 1000 </dev/null >/dev/null 2>&1 3>&- 4>&-) & echo $! >"$1"' \
