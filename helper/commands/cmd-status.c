@@ -16,6 +16,7 @@
 #include "helper/commands/look.h"
 #include "helper/commands/progress.h"
 #include "helper/commands/table.h"
+#include "helper/snapshot/storage.h"
 #include "helper/store/held.h"
 #include "helper/store/meta.h"
 #include "helper/store/reclaim.h"
@@ -195,6 +196,27 @@ static void add_staging(const struct look *look)
 	reservation_release(&reservation);
 }
 
+/* What would have been deleted, and is kept for the next staging tree. */
+static void add_spare(const struct look *look)
+{
+	const struct store *store = &look->store;
+	struct err ignored = ERR_NONE;
+	struct measure measured;
+	uint64_t number;
+
+	if (store->storage->look_spare(store, &number, NULL, &ignored) != 1)
+		return;
+	struct libscols_line *line = add_row(look, "spare", "ready");
+	if (number != 0)
+		table_set(line, NUMBER, alloc_printf("%" PRIu64, number));
+	if (look->options->measure) {
+		progress_step("measuring the spare");
+		if (store->storage->look_spare(store, &number, &measured, &ignored) == 1)
+			table_set(line, SIZE, look_size(measured.own, look->options->json));
+	}
+	set_by(look, line, alloc_copy("the next tree is made from it; gc deletes it"));
+}
+
 /*
  * Portage collects by its own rules. It is taken for one that does where the repository is from its files, or it has
  * published here.
@@ -224,6 +246,7 @@ static int status_store(struct look *look, struct err *err)
 	result = reclaim(&look->store, &rules, add_snapshot, look, err);
 	add_hold(look);
 	add_staging(look);
+	add_spare(look);
 	add_trash(look);
 	add_portage(look);
 	progress_end();

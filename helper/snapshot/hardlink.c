@@ -163,14 +163,14 @@ static int stage_latest(struct store *store, enum stage_kind kind, int dir, cons
  * of mode 0700 by its name, and then the tree goes to trash, as without all this.
  */
 
-#define SPARE_BOOT '@'
+#define SPARE_BOOT "@"
 
 static char *spare_name(uint64_t number)
 {
 	char boot[BOOT_ID_ROOM];
 
 	identity_boot(boot);
-	return alloc_printf("%" PRIu64 "%c%s", number, SPARE_BOOT, boot);
+	return alloc_printf("%" PRIu64 SPARE_BOOT "%s", number, boot);
 }
 
 /* The first name in spare/; NULL: there is none. The caller frees it. */
@@ -259,11 +259,31 @@ static int hardlink_drop_spare(struct store *store, struct err *err)
 	return result < 0 ? -1 : 0;
 }
 
+static int hardlink_look_spare(const struct store *store, uint64_t *number, struct measure *measure,
+			       struct err *err)
+{
+	char *name = spare_find(store);
+	int result = 1;
+
+	if (name == NULL)
+		return 0;
+	if (!snapshot_number_parse(name, strcspn(name, SPARE_BOOT), number))
+		*number = 0;
+	int dir = measure != NULL ? open_below(store, STORE_SPARE, err) : -1;
+	if (measure != NULL &&
+	    (dir < 0 || tree_measure(dir, name, &measure->files, &measure->bytes, &measure->own, err) != 0))
+		result = -1;
+	if (dir >= 0)
+		close(dir);
+	free(name);
+	return result;
+}
+
 /* What it may differ in from snapshot `number`. */
 static void spare_changes(const struct store *store, const char *name, uint64_t number,
 			  struct changes *changes)
 {
-	const size_t length = strcspn(name, "@");
+	const size_t length = strcspn(name, SPARE_BOOT);
 	uint64_t from;
 
 	if (!snapshot_number_parse(name, length, &from)) {
@@ -580,6 +600,7 @@ const struct storage storage_hardlink = {
 	.reclaim = hardlink_reclaim,
 	.recycle = hardlink_recycle,
 	.put_back = hardlink_put_back,
+	.look_spare = hardlink_look_spare,
 	.drop_spare = hardlink_drop_spare,
 	.empty_trash = hardlink_empty_trash,
 	.measure = hardlink_measure,

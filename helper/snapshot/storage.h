@@ -40,8 +40,10 @@ enum stage_kind {
 
 struct measure {
 	uint64_t files; /* everything that is not a directory */
-	uint64_t bytes; /* allocated, of all files */
-	uint64_t own;   /* allocated, of files that have no name outside: what deleting it would give back */
+	uint64_t bytes; /* allocated, of all files and directories */
+	uint64_t
+		own; /* allocated, of directories and of files that have no name outside: what deleting it would
+			   give back */
 };
 
 struct storage {
@@ -98,6 +100,11 @@ struct storage {
 
 	/* The staged tree, which is as snapshot `number`, becomes the spare; else as discard. */
 	int (*put_back)(struct store *store, const struct staging *staging, uint64_t number, struct err *err);
+
+	/* Is there a spare? 1, and which snapshot it is as; 0, or -1. Where `measure` is not NULL it is measured. Works without
+	 * the lock. */
+	int (*look_spare)(const struct store *store, uint64_t *number, struct measure *measure,
+			  struct err *err);
 
 	/* The spare goes to trash. None is fine. */
 	int (*drop_spare)(struct store *store, struct err *err);

@@ -23,6 +23,13 @@ static void measure_leaf(struct measured *measured, struct inode_table *several,
 		measured->own += bytes;
 }
 
+/* No two trees share one. */
+static void measure_directory(struct measured *measured, const struct statx *st)
+{
+	measured->bytes += st->stx_blocks * 512;
+	measured->own += st->stx_blocks * 512;
+}
+
 static int measure_step(struct climb *climb, struct measured *measured, struct inode_table *several,
 			struct err *err)
 {
@@ -37,6 +44,7 @@ static int measure_step(struct climb *climb, struct measured *measured, struct i
 		measure_leaf(measured, several, &st);
 		return 0;
 	}
+	measure_directory(measured, &st);
 	int fd = climb_open(climb, 0, name, &st);
 	return fd < 0 ? climb_fail(climb, "cannot open", name, err) : climb_enter(climb, name, fd, -1, err);
 }
@@ -52,6 +60,8 @@ int tree_measure(int dir, const char *name, uint64_t *files, uint64_t *bytes, ui
 		return -1;
 	climb_start(&climb, name);
 	int result = climb_enter(&climb, name, fd, -1, err);
+	if (result == 0)
+		measure_directory(&measured, &climb_top(&climb)->was[0]);
 	while (result == 0 && climb.depth != 0)
 		result = measure_step(&climb, &measured, &several, err);
 	climb_release(&climb);

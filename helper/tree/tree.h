@@ -102,8 +102,9 @@ int tree_delete(int dir, const char *name, struct err *err);
 int tree_delete_until(int dir, const char *name, const struct timespec *until, struct err *err);
 
 /*
- * Counts what is not a directory: *files names; *bytes allocated to them, those with several names once; *own
- * allocated to the ones that have no names outside the tree, which is what deleting it would give back.
+ * Counts what is not a directory: *files names; *bytes allocated to them, those with several names once, and to the
+ * directories; *own allocated to the files that have no names outside the tree, and to the directories, which is what
+ * deleting it would give back.
  */
 int tree_measure(int dir, const char *name, uint64_t *files, uint64_t *bytes, uint64_t *own, struct err *err);
 

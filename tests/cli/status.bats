@@ -64,6 +64,20 @@ says() {
 	says 'assert snapshots[2]["pins"] == 5 and snapshots[2]["by"].endswith("; and 2 more"), rows'
 }
 
+@test "the spare: which snapshot it is as, and what it takes" {
+	local i
+	[ "$(id -u)" = 0 ] || skip "needs root: nobody else sees all processes"
+	for i in A B A; do
+		sync_version "$i" --set sync-rcu-ttl-days=0
+	done
+	[ -n "$(ls "$STORE/.rcu-repo/spare")" ] || skip "in a PID namespace nothing is recycled"
+	says 'spare = items["spare"]
+		assert (spare["number"], spare["state"], spare["size"]) == (1, "ready", None), rows'
+	says 'assert items["spare"]["size"] > 0, rows' --measure
+	repo gc
+	says 'assert "spare" not in items, rows'
+}
+
 @test "a hold, a reservation, trash, what a writer left" {
 	versions A B
 	says 'assert items == {}, rows'
