@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -42,6 +43,7 @@ static int open_by_steps(int root, char *copy)
 	return fd;
 }
 
+/* From a directory down to path[0 .. length), which is another one. */
 static int reach_open(int root, const char *path, size_t length)
 {
 	char *copy = alloc_printf("%.*s", (int)length, path);
@@ -65,11 +67,19 @@ int reach_parent(struct reach *reach, const char *path, const char **name)
 		return reach->root;
 	if (reach->fd >= 0 && strncmp(reach->path, path, length) == 0 && reach->path[length] == '\0')
 		return reach->fd;
+	/* From the last one on where it is below: else a chain of directories costs the square of its length. */
+	const size_t done = reach->fd >= 0 ? strlen(reach->path) : 0;
+	const bool below = done > 0 && done < length && path[done] == '/' &&
+			   memcmp(reach->path, path, done) == 0;
+	const size_t from = below ? done + 1 : 0;
+	const int fd = reach_open(below ? reach->fd : reach->root, path + from, length - from);
+	const int error = errno;
 	reach_release(reach);
-	reach->fd = reach_open(reach->root, path, length);
-	if (reach->fd >= 0)
+	errno = error;
+	reach->fd = fd;
+	if (fd >= 0)
 		reach->path = alloc_printf("%.*s", (int)length, path);
-	return reach->fd;
+	return fd;
 }
 
 void reach_release(struct reach *reach)
