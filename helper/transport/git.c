@@ -703,17 +703,33 @@ static int checkout_difference(const struct git *git, bool exact, struct err *er
 	return result;
 }
 
-/* What a fetch that failed, on a full disk say, left half: nobody else fetches under the store's lock. */
+/*
+ * What a git that was killed, or had no room, left half: packs, and files that say that it is at work, for which the next
+ * one would wait in vain. Nobody else writes here under the store's lock.
+ */
 static void leftovers_delete(const struct git *git)
 {
-	DIR *packs = directory_open(git->dir, OBJECTS "/objects/pack");
+	static const char *const dirs[] = { OBJECTS,
+					    OBJECTS "/refs/rcu",
+					    OBJECTS "/objects",
+					    OBJECTS "/objects/info",
+					    OBJECTS "/objects/info/commit-graphs",
+					    OBJECTS "/objects/pack" };
 	const struct dirent *entry;
 
-	while (packs && (entry = directory_next(packs)) != NULL)
-		if (strncmp(entry->d_name, "tmp_", strlen("tmp_")) == 0)
-			unlinkat(dirfd(packs), entry->d_name, 0);
-	if (packs)
-		closedir(packs);
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		DIR *dir = directory_open(git->dir, dirs[i]);
+
+		while (dir && (entry = directory_next(dir)) != NULL) {
+			const char *end = strrchr(entry->d_name, '.');
+
+			if ((end && strcmp(end, ".lock") == 0) ||
+			    strncmp(entry->d_name, "tmp_", strlen("tmp_")) == 0)
+				unlinkat(dirfd(dir), entry->d_name, 0);
+		}
+		if (dir)
+			closedir(dir);
+	}
 }
 
 /* Few packs and no objects of nobody's; what cannot be done now is done another time. */
@@ -728,9 +744,11 @@ static void objects_collect(const struct git *git)
 
 static int fetch_and_checkout(struct git *git, struct err *err)
 {
-	if (objects_make(git, err) != 0 || worktrees_prune(git, err) != 0)
+	if (objects_make(git, err) != 0)
 		return -1;
 	leftovers_delete(git);
+	if (worktrees_prune(git, err) != 0)
+		return -1;
 	objects_collect(git);
 	if (fetch_upstream(git, err) != 0 || upstream_find(git, err) != 0 || signature_check(git, err) != 0)
 		return -1;
