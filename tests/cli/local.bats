@@ -86,29 +86,3 @@ same_tree() { [ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$1/" "$2/")"
 		[ "${status-0}" = 0 ]
 	fi
 }
-
-@test "a full disk, or a kill, leaves what is published; readers under a storm see whole versions" {
-	skip_unless_mount
-	mount_tmpfs "$T/small" 2m
-	STORE=$T/small/store
-	make_version "$SOURCE" A
-	sync_local
-	head -c 4M /dev/urandom >"$SOURCE/large"
-	refused 1 'No space left' sync_local
-	[ "$(version_of "$LOCATION")" = A ]
-	rm "$SOURCE/large"
-	# shellcheck disable=SC2016
-	background bash -c '. "$RCU_SRC/tests/lib.bash"
-		until [ -e "$2/stop" ]; do
-			rcu_exec -l "$1" -- bash -c ". \"\$RCU_SRC/tests/lib.bash\"; version_of \"\$1\"" bash "$1" >>"$2/seen" 2>&1 || touch "$2/mixed"
-		done; touch "$2/stopped"' bash "$LOCATION" "$T"
-	local i
-	for i in 1 2 3 4 5 6; do
-		make_version "$SOURCE" "$([ $((i % 2)) = 0 ] && echo A || echo B)"
-		sync_local --quiet --set sync-rcu-ttl-days=0
-	done
-	touch "$T/stop"
-	wait_until test -e "$T/stopped"
-	[ ! -e "$T/mixed" ]
-	[ -s "$T/seen" ]
-}

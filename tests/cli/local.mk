@@ -32,6 +32,7 @@ cli_tests = \
 	tests/cli/status.bats \
 	tests/cli/sync.bats \
 	tests/cli/together.bats \
+	tests/cli/transports.bats \
 	tests/cli/update.bats \
 	tests/cli/user.bats
 TESTS += $(cli_tests)
