@@ -9,15 +9,22 @@ CRASH_TESTS = \
 TESTS += $(CRASH_TESTS)
 EXTRA_DIST += $(CRASH_TESTS) tests/crash/crash.bash tests/crash/portage-sync
 
-# The fault matrix: some cases of each operation here, all by `make faults` (FAULTS="--operation sync ...").
+# The fault matrix: some cases of each operation here, all by `make faults` (FAULTS="--operation gc ..."). Power cuts, on ext4,
+# xfs and btrfs, in the same way. And that both find what is planted.
 check_PROGRAMS += tests/crash/fault
 tests_crash_fault_SOURCES = tests/crash/fault.c
-TESTS += tests/crash/faults tests/crash/powercuts
-EXTRA_DIST += tests/crash/faults tests/crash/powercuts
+FAULT_TESTS = tests/crash/faults tests/crash/powercuts tests/crash/plants
+TESTS += $(FAULT_TESTS)
+EXTRA_DIST += $(FAULT_TESTS)
 
-.PHONY: faults powercuts
+.PHONY: faults powercuts print-plant
 faults: all tests/crash/fault
 	@$(AM_TESTS_ENVIRONMENT) /usr/bin/python3 $(top_srcdir)/tests/crash/faults --sample 0 $(FAULTS)
-# Power cuts, on ext4, xfs and btrfs, in the same way.
 powercuts: all tests/crash/fault
 	@$(AM_TESTS_ENVIRONMENT) /usr/bin/python3 $(top_srcdir)/tests/crash/powercuts --sample 0 $(POWERCUTS)
+# For tests/crash/plants: how rcu-repo is built.
+print-plant:
+	@echo 'CC=$(COMPILE)'
+	@echo 'LD=$(CCLD) $(AM_CFLAGS) $(CFLAGS) $(AM_LDFLAGS) $(LDFLAGS)'
+	@echo 'OBJECTS=$(helper_rcu_repo_OBJECTS)'
+	@echo 'LIBS=$(helper_rcu_repo_LDADD) $(LIBS)'
