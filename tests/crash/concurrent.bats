@@ -100,23 +100,3 @@ settled() {
 	together sync1 portage list
 	settled
 }
-
-@test "readers while two versions are published 1,000 times a second" {
-	local published i good=0
-	# a disk in memory, where we may have one: else it is the disk's speed
-	if [ "$(id -u)" = 0 ] && mount_tmpfs "$T/disk" 64m; then STORE=$T/disk/store; fi
-	mkdir -p "$T/trees/A" "$T/trees/B"
-	for i in A B; do make_version "$T/trees/$i/tree" "$i"; done
-	"$RCU_BUILD/tests/storm/publisher" -r 1000 -s 0 "$STORE" "$T/trees" tree >"$T/publisher.out" 2>&1 3>&- &
-	published=$!
-	LIB_JOBS+=("$published")
-	wait_until grep -q ready "$T/publisher.out"
-	ln -s "$STORE/latest" "$LOCATION"
-	for ((i = 0; i < ROUNDS * 3; i++)); do
-		pinned_version_of "$LOCATION/tree" -l "$LOCATION" >"$T/read.out" 2>&1 || { cat "$T/read.out"; return 1; }
-		good=$((good + 1))
-	done
-	kill "$published"
-	wait "$published"
-	echo "# $good reads while $(tail -n 1 "$T/publisher.out") were published: 0 failed or mixed" >&3
-}

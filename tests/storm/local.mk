@@ -19,17 +19,21 @@ EXTRA_DIST += \
 	tests/storm/reader.sh \
 	tests/storm/run.sh \
 	tests/storm/storm \
+	tests/storm/thousand \
 	tests/storm/trees.sh \
 	$(STORM_READERS)
 
-check_PROGRAMS += tests/storm/publisher
+check_PROGRAMS += tests/storm/pinners tests/storm/publisher
+tests_storm_pinners_SOURCES = tests/storm/pinners.c
+tests_storm_pinners_LDADD = $(HELPER_LIBS)
 tests_storm_publisher_SOURCES = tests/storm/publisher.c
 tests_storm_publisher_LDADD = $(HELPER_LIBS)
-TESTS += tests/storm/check
+TESTS += tests/storm/check tests/storm/thousand
 
 RUNS = 200
 .PHONY: storm demo
-storm: all tests/storm/publisher
+storm: all tests/storm/publisher tests/storm/pinners
 	@$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/tests/storm/storm --runs $(RUNS)
+	@$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/tests/storm/thousand 20
 demo: all tests/storm/publisher
 	@$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/tests/storm/demo

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * publisher: the other side of the storm. Publishes A, B, A, B ... in a store, with the engine that rcu-repo
- * has, as fast as it is told, until SIGTERM or SIGINT; then prints how many it published.
+ * has, as fast as it is told, until SIGTERM or SIGINT; then prints how many it published, and how many a second.
  *
  *     publisher [-r RATE] [-s SPARES] STORE TREES PART...
  *
@@ -128,10 +128,11 @@ static void pace(struct timespec *next, long nanoseconds)
 static int publish_until_stopped(struct store *store, const int versions[2], const struct options *options,
 				 struct err *err)
 {
-	struct timespec next;
+	struct timespec begun, next;
 	unsigned long count = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &next);
+	clock_gettime(CLOCK_MONOTONIC, &begun);
+	next = begun;
 	while (!stop) {
 		if (publish_version(store, versions[count % 2], options, err) < 0)
 			return -1;
@@ -141,7 +142,10 @@ static int publish_until_stopped(struct store *store, const int versions[2], con
 		}
 		pace(&next, options->nanoseconds);
 	}
-	printf("%lu\n", count);
+	clock_gettime(CLOCK_MONOTONIC, &next);
+	const double seconds = (double)(next.tv_sec - begun.tv_sec) +
+			       (double)(next.tv_nsec - begun.tv_nsec) / 1e9;
+	printf("%lu %.0f\n", count, (double)count / seconds);
 	return 0;
 }
 

@@ -178,6 +178,12 @@ make_files() {
 	mv "$dir.sums" "$dir/SUMS"
 }
 
+# Few small files that say which version they are of (pinners.c)
+make_few() {
+	local i
+	for i in 1 2 3 4 5 6 7 8; do echo "$2" >"$1/$i"; done
+}
+
 # Scripts that do a little work each
 make_shell() {
 	local dir=$1 version=$2 i
