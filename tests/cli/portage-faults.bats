@@ -220,6 +220,176 @@ killed_at() {
 		[ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$T/before/" "$STORE/snapshots/1/")" ]
 	done
 	refused 2 'inplace' repo sync --type rsync --uri "$SOURCE" --set sync-rsync-extra-opts=--inplace
+	# in a plain clone of hard links it reaches the older one
+	cp -al "$STORE/snapshots/1" "$T/clone"
+	rsync -a "$SOURCE/" "$T/clone/"
+	[ -n "$(rsync -aHAXcn --delete --modify-window=-1 -i "$T/before/" "$STORE/snapshots/1/")" ]
+}
+
+# A clone of an upstream is what is published, with its .git.
+git_published() {
+	export HOME=$T GIT_CONFIG_NOSYSTEM=1
+	git config --global user.name Somebody
+	git config --global user.email somebody@example.org
+	git config --global safe.directory '*'
+	git init -q -b main "$SOURCE"
+	upstream A
+	git clone -q "$SOURCE" "$LOCATION"
+	repo update -- git pull -q
+}
+
+# upstream NAME: one more commit there
+upstream() {
+	make_version "$T/version" "$1"
+	cp -a "$T/version/." "$SOURCE"
+	git -C "$SOURCE" add -A
+	git -C "$SOURCE" commit -q -m "$1"
+}
+
+@test "P16: git in the new tree writes to no file of an older snapshot" {
+	skip_unless_command git
+	git_published
+	upstream B
+	cp -a "$STORE/snapshots/1" "$T/before"
+	repo update --set sync-rcu-spare-snapshots=9 -- git pull -q
+	[ "$(git -C "$LOCATION" log -1 --format=%s)" = B ]
+	[ "$(git -C "$STORE/snapshots/1" log -1 --format=%s)" = A ]
+	[ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$T/before/" "$STORE/snapshots/1/")" ]
+	# in a plain clone of hard links it does
+	cp -al "$STORE/snapshots/1" "$T/clone"
+	git -C "$T/clone" pull -q
+	[ "$(rsync -aHAXcn --delete -i "$T/before/" "$STORE/snapshots/1/" | grep -c 'FETCH_HEAD\|logs/')" -ge 2 ]
+}
+
+# From here on a sync uses a retired snapshot again, and makes no link to what did not change.
+recycling() {
+	local name
+	for name in A B A; do
+		make_version "$SOURCE" "$name"
+		head -c 3000000 /dev/zero >"$SOURCE/large"
+		mkdir "$SOURCE/same"
+		echo same >"$SOURCE/same/one"
+		echo same >"$SOURCE/same/two"
+		touch -d @1000000000 "$SOURCE/large" "$SOURCE"/same/*
+		repo sync --type rsync --uri "$SOURCE" --set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0
+	done
+	[ -n "$(ls "$STORE/.rcu-repo/spare")" ]
+}
+
+# tar_meanwhile DIR COMMAND...: tar reads DIR, and COMMAND runs while it is in the middle of DIR/large; what tar said is in $T/tar.err
+tar_meanwhile() {
+	local dir=$1 pid
+	mkfifo "$T/tar.out"
+	background tar -C "$dir" -cf "$T/tar.out" large 2>"$T/tar.err"
+	pid=$BACKGROUND
+	# it has begun, and waits for somebody to take the rest
+	exec {TAR}<"$T/tar.out"
+	head -c 20480 <&"$TAR" >"$T/tar.head"
+	"${@:2}"
+	cat <&"$TAR" >"$T/tar.rest"
+	exec {TAR}<&-
+	rm "$T/tar.out"
+	TAR_STATUS=0
+	wait "$pid" || TAR_STATUS=$?
+}
+
+@test "P17: a pinned tar is told of no change: what did not change keeps its change time" {
+	local again=(repo sync --type rsync --uri "$SOURCE" --set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0) snapshot
+	recycling
+	reader "$LOCATION"
+	snapshot=$(readlink -f "$LOCATION")
+	picture_of_times() { (cd "$1" && stat -c '%n %i %z' large same/one same/two); }
+	picture_of_times "$snapshot" >"$T/before"
+	make_version "$T/B" B
+	rsync -a "$T/B/" "$SOURCE/"
+	tar_meanwhile "$snapshot" "${again[@]}"
+	cat "$T/tar.err"
+	[ "$TAR_STATUS" = 0 ]
+	[ ! -s "$T/tar.err" ]
+	[ "$(version_of "$LOCATION")" = B ]
+	[ "$LOCATION/large" -ef "$snapshot/large" ]
+	picture_of_times "$snapshot" | diff "$T/before" -
+	# a plain clone of hard links is what it complains about
+	tar_meanwhile "$snapshot" cp -al "$snapshot" "$T/clone"
+	[ "$TAR_STATUS" = 1 ]
+	grep -q 'file changed as we read it' "$T/tar.err"
+}
+
+# git compares change times by whole seconds.
+next_second() {
+	local now=$EPOCHSECONDS
+	is_later() { [ "$EPOCHSECONDS" -gt "$now" ]; }
+	wait_until is_later
+}
+
+# How many of the files that are the same in all versions git opens to say what has changed in DIR
+git_opens() {
+	GIT_OPTIONAL_LOCKS=0 traced -f -o "$T/strace" -e trace=open,openat git -C "$1" status --porcelain >"$T/status.out"
+	[ ! -s "$T/status.out" ] || { cat "$T/status.out"; return 1; }
+	grep -c '"same/[0-9]' "$T/strace" || :
+}
+
+@test "P17: git reads nothing again in a new snapshot that did not change there" {
+	skip_unless_command git strace
+	local i
+	export HOME=$T GIT_CONFIG_NOSYSTEM=1
+	git config --global user.name Somebody
+	git config --global user.email somebody@example.org
+	git config --global safe.directory '*'
+	git init -q -b main "$SOURCE"
+	mkdir "$SOURCE/same"
+	for i in 1 2 3 4 5 6 7 8 9; do echo "$i" >"$SOURCE/same/$i"; done
+	for i in A B C D; do
+		upstream "$i"
+		next_second
+		repo sync --type git --uri "file://$SOURCE" --set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0
+	done
+	[ "$(git_opens "$LOCATION/.")" = 0 ]
+	# a plain clone of hard links makes it read all
+	git clone -q "$SOURCE" "$T/plain"
+	touch -d @1000000000 "$T"/plain/same/*
+	git -C "$T/plain" status >"$T/status.out"
+	[ "$(git_opens "$T/plain")" = 0 ]
+	next_second
+	cp -al "$T/plain" "$T/clone"
+	[ "$(git_opens "$T/plain")" = 9 ]
+}
+
+# What directories have beside their names
+directories() { (cd "$1" && find . -type d -exec stat -c '%n %a %u %g' {} + && getfattr -R -d -m - . && getfacl -R -p .) 2>&1; }
+
+# dressed NAME: $SOURCE is that version, with more about its directories
+dressed() {
+	make_version "$SOURCE" "$1"
+	setfattr -n user.test -v x "$SOURCE/app-misc" 2>/dev/null || skip "no extended attributes here"
+	setfacl -m u:65534:rx -m d:u:65534:rx "$SOURCE/app-misc/one" 2>/dev/null || skip "no ACLs here"
+	# without SELinux it is an attribute as any
+	setfattr -n security.selinux -v system_u:object_r:test_t:s0 "$SOURCE/app-misc/two words" 2>/dev/null || :
+	chmod 2711 "$SOURCE/empty"
+	[ "$(id -u)" != 0 ] || chown 65534:65534 "$SOURCE/empty"
+}
+
+@test "P18: ACLs, attributes, labels, modes and owners of directories are as in the source" {
+	skip_unless_command setfattr getfattr setfacl getfacl
+	local name
+	dressed A
+	directories "$SOURCE" | sort >"$T/before"
+	grep -q 'user.test="x"' "$T/before"
+	grep -q 'default:user:.*:r-x' "$T/before"
+	# in the first one, in a clone, and in what was used before
+	for name in A B C D; do
+		dressed "$name"
+		repo sync --type rsync --uri "$SOURCE" --set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0
+		directories "$LOCATION/." | sort | diff "$T/before" -
+	done
+	repo update --set sync-rcu-ttl-days=0 --set sync-rcu-spare-snapshots=0 -- sh -c 'echo more >>header'
+	directories "$LOCATION/." | sort | diff "$T/before" -
+	repo sync --type local --uri "$SOURCE"
+	directories "$LOCATION/." | sort | diff "$T/before" -
+	# Portage's own way
+	rsync -a --link-dest "$STORE/snapshots/$(latest)" "$STORE/snapshots/$(latest)/" "$T/clone/"
+	directories "$T/clone" | sort | diff "$T/before" - >"$T/diff" || :
+	grep -q 'user.test' "$T/diff"
 }
 
 @test "P20: the tree is on disk before it is published, and the swap before we say so" {
