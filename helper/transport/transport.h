@@ -28,7 +28,7 @@ struct transport {
 	/*
 	 * Fetches into the staging tree, as the sync-user (user.h): what it runs by run(), what it does itself by apart.h.
 	 * `base` is the absolute path of the tree that readers see now, or NULL: files that are equal to it in content and
-	 * all metadata may be linked to it, and it is never written to. `changes` (empty before, or unknown) gets what it
+	 * all metadata may be linked to it, and it is never written to. `changes` (of the staging, before) gets what it
 	 * may have changed in a STAGE_BRANCH or STAGE_COPY; who cannot tell says changes_set_unknown(). Where the tree is
 	 * not `plain` (storage.h) links and attributes are compared, too. On failure the staging tree and `changes` hold
 	 * anything.

@@ -271,3 +271,27 @@ make_image() {
 	done
 	is_empty "$T/mine"
 }
+
+@test "what hooks have made in the tree, as who we are, is not in his way" {
+	make_source A
+	mkdir "$T/hooks"
+	printf '#!/bin/sh\nmkdir -p cache/deep && date +%%N >cache/deep/made && echo hooked >version\n' >"$T/hooks/make"
+	chmod 755 "$T/hooks/make"
+	hooked() { repo sync --type rsync --uri "$SOURCE" "${HIS[@]}" --set "sync-rcu-hooks=$T/hooks"; }
+	hooked
+	[ "$(cat "$LOCATION/version")" = hooked ]
+	make_source B
+	hooked
+	[ -s "$LOCATION/cache/deep/made" ]
+	grep B "$LOCATION/header"
+	repo update -- sh -c 'mkdir -p app-misc/ours/deep; chown 0 app-misc/one'
+	echo more >>"$SOURCE/header"
+	hooked
+	[ "$(stat -c %u "$LOCATION/app-misc/one")" = 65534 ]
+	repo check
+	# also when there are none any more
+	make_source B
+	repo sync --type rsync --uri "$SOURCE" "${HIS[@]}"
+	[ "$(version_of "$LOCATION")" = B ]
+	[ ! -e "$LOCATION/cache" ]
+}
