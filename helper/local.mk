@@ -21,7 +21,7 @@ helper_libhelper_a_SOURCES = \
 	helper/tree/changes.c helper/tree/changes.h \
 	helper/tree/climb.c helper/tree/climb.h \
 	helper/tree/clone.c \
-	helper/tree/copy.c \
+	helper/tree/copy.c helper/tree/copy.h \
 	helper/tree/crew.c helper/tree/crew.h \
 	helper/tree/delete.c \
 	helper/tree/diff.c \

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "helper/tree/tree.h"
+#include "helper/tree/copy.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "helper/base/alloc.h"
-#include "helper/tree/climb.h"
 #include "helper/tree/object.h"
+#include "helper/tree/tree.h"
 
 /*
  * Side 0 of the climb is the source, side 1 the copy.
@@ -26,7 +27,8 @@ struct copy {
 	struct climb climb;
 	struct place *places; /* [0] is the root */
 	size_t count, room;
-	struct inode_table files; /* with several names: `a` is where the copy's first one is */
+	struct inode_table files;        /* with several names: `a` is where the copy's first one is */
+	const struct inode_table *apart; /* the files to copy, into directories that are there; NULL: all */
 };
 
 static size_t place_add(struct copy *copy, size_t directory, const char *name)
@@ -79,8 +81,22 @@ static int copy_link(struct copy *copy, const char *name, size_t first)
 	return result;
 }
 
+/* What is in its place goes; the directory's mode may forbid that, and comes again when it is left. */
+static int copy_make_room(const struct level *top, const char *name)
+{
+	if ((top->was[1].stx_mode & 0700) != 0700 && fchmod(top->fd[1], 0700) != 0)
+		return -1;
+	return unlinkat(top->fd[1], name, 0) == 0 || errno == ENOENT ? 0 : -1;
+}
+
 static int copy_leaf(struct copy *copy, const char *name, const struct statx *st)
 {
+	if (copy->apart != NULL) {
+		if (inode_table_find(copy->apart, st) == NULL)
+			return 0;
+		if (copy_make_room(climb_top(&copy->climb), name) != 0)
+			return -1;
+	}
 	if (st->stx_nlink > 1) {
 		struct inode_entry *file = inode_table_add(&copy->files, st);
 
@@ -98,7 +114,9 @@ static int copy_enter(struct copy *copy, const char *name, const struct statx *s
 	const size_t parent = climb_top(climb)->mark;
 	struct statx made;
 
-	if (mkdirat(climb_top(climb)->fd[1], name, 0700) != 0 || climb_look(climb, 1, name, &made) != 0)
+	if (copy->apart == NULL && mkdirat(climb_top(climb)->fd[1], name, 0700) != 0)
+		return climb_fail(climb, "cannot make", name, err);
+	if (climb_look(climb, 1, name, &made) != 0)
 		return climb_fail(climb, "cannot make", name, err);
 	if (climb_enter_pair(climb, name, st, &made, err) != 0)
 		return -1;
@@ -142,22 +160,34 @@ static int copy_step(struct copy *copy, struct err *err)
 	return 0;
 }
 
+static int copy_all(struct copy *copy, int from_dir, const char *from, int to_dir, const char *to,
+		    struct err *err)
+{
+	place_add(copy, 0, "");
+	int result = climb_start_pair(&copy->climb, from_dir, from, to_dir, to, err);
+	while (result == 0 && copy->climb.depth != 0)
+		result = copy_step(copy, err);
+	climb_release(&copy->climb);
+	inode_table_release(&copy->files);
+	while (copy->count != 0)
+		free(copy->places[--copy->count].name);
+	free(copy->places);
+	return result;
+}
+
 int tree_copy(int from_dir, const char *from, int to_dir, const char *to, struct err *err)
 {
 	struct copy copy = { .count = 0 };
-	int result = -1;
 
 	if (mkdirat(to_dir, to, 0700) != 0)
 		return err_errno(err, STATUS_FAILED, to, "cannot make this directory");
-	place_add(&copy, 0, "");
-	if (climb_start_pair(&copy.climb, from_dir, from, to_dir, to, err) == 0)
-		result = 0;
-	while (result == 0 && copy.climb.depth != 0)
-		result = copy_step(&copy, err);
-	climb_release(&copy.climb);
-	inode_table_release(&copy.files);
-	while (copy.count != 0)
-		free(copy.places[--copy.count].name);
-	free(copy.places);
-	return result;
+	return copy_all(&copy, from_dir, from, to_dir, to, err);
+}
+
+int copy_apart(int from_dir, const char *from, int to_dir, const char *to, const struct inode_table *apart,
+	       struct err *err)
+{
+	struct copy copy = { .apart = apart };
+
+	return copy_all(&copy, from_dir, from, to_dir, to, err);
 }

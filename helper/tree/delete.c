@@ -246,23 +246,25 @@ static int doomed_open(const struct most *most, struct doomed *doomed)
 		       : -1;
 }
 
+/* What a worker adds last it takes first. */
 static void doomed_clear(struct worker *worker, struct doomed *doomed)
 {
 	const struct most *most = crew_context(worker);
 	struct dents dents = { .data = NULL };
-	const struct dirent64 *entry;
-	size_t at = 0;
+	size_t count = 0;
+	const bool read = dents_read(doomed->fd, &dents) == 0;
+	const struct dirent64 **list = read ? dents_by_inode(&dents, doomed->fd, &count) : NULL;
 
-	if (dents_read(doomed->fd, &dents) != 0)
+	if (!read)
 		atomic_store(&doomed->stays, true);
-	else
-		while ((entry = dents_next(&dents, doomed->fd, &at)) != NULL)
-			if (is_late(most->until))
-				atomic_store(&doomed->stays, true);
-			else if (entry->d_type == DT_DIR)
-				crew_add(worker, doomed_new(doomed, entry->d_name));
-			else if (unlinkat(doomed->fd, entry->d_name, 0) != 0 && errno != ENOENT)
-				atomic_store(&doomed->stays, true);
+	for (size_t i = count; i-- > 0;)
+		if (is_late(most->until))
+			atomic_store(&doomed->stays, true);
+		else if (list[i]->d_type == DT_DIR)
+			crew_add(worker, doomed_new(doomed, list[i]->d_name));
+		else if (unlinkat(doomed->fd, list[i]->d_name, 0) != 0 && errno != ENOENT)
+			atomic_store(&doomed->stays, true);
+	free(list);
 	dents_release(&dents);
 }
 

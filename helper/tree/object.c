@@ -200,7 +200,8 @@ static int drop_inherited(const struct object *from, const struct object *to)
 	return result;
 }
 
-static int attrs_copy(const struct object *from, const struct object *to)
+/* 1 if there was something to do, 0 if neither has any. */
+static int attrs_copy(const struct object *from, const struct object *to, bool inherits)
 {
 	struct bytes list;
 	const char *name;
@@ -208,11 +209,12 @@ static int attrs_copy(const struct object *from, const struct object *to)
 
 	if (attr_read(from, NULL, &list) != 0)
 		return -1;
-	int result = drop_inherited(from, to);
+	const int some = inherits || list.size != 0;
+	int result = inherits ? drop_inherited(from, to) : 0;
 	while (result == 0 && (name = attr_next(&list, &at)) != NULL)
 		result = attr_copy(from, to, name);
 	free(list.data);
-	return result;
+	return result == 0 ? some : -1;
 }
 
 /* 1 if every attribute of a is in b with the same value; *count of them. */
@@ -299,19 +301,6 @@ int object_set_times(const struct object *object, const struct statx *st)
 	return utimensat(AT_FDCWD, object->proc, times, 0);
 }
 
-static int set_owner(const struct object *object, const struct statx *st)
-{
-	struct stat now;
-
-	if (owners_left)
-		return 0;
-	if (fstat(object->fd, &now) != 0)
-		return -1;
-	if (now.st_uid == st->stx_uid && now.st_gid == st->stx_gid)
-		return 0;
-	return fchownat(object->fd, "", st->stx_uid, st->stx_gid, AT_EMPTY_PATH);
-}
-
 static int set_mode(const struct object *object, const struct statx *st)
 {
 	const mode_t mode = st->stx_mode & 07777;
@@ -323,10 +312,40 @@ static int set_mode(const struct object *object, const struct statx *st)
 
 int object_copy_metadata(const struct object *from, const struct statx *st, const struct object *to)
 {
+	struct statx now;
+
+	return statx(to->fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &now) != 0
+		       ? -1
+		       : object_give_metadata(from, st, to, &now, true);
+}
+
+int object_give_metadata(const struct object *from, const struct statx *st, const struct object *to,
+			 const struct statx *now, bool inherits)
+{
+	const bool owned = owners_left || (now->stx_uid == st->stx_uid && now->stx_gid == st->stx_gid);
+
 	/* chown drops set-id bits and capabilities; setting an ACL changes the mode's group bits. */
-	if (set_owner(to, st) != 0 || attrs_copy(from, to) != 0 || set_mode(to, st) != 0)
+	if (!owned && fchownat(to->fd, "", st->stx_uid, st->stx_gid, AT_EMPTY_PATH) != 0)
+		return -1;
+	const int attrs = attrs_copy(from, to, inherits);
+	if (attrs < 0)
+		return -1;
+	if ((!owned || attrs > 0 || now->stx_mode != st->stx_mode) && set_mode(to, st) != 0)
 		return -1;
 	return object_set_times(to, st);
+}
+
+bool object_inherits(const struct object *object)
+{
+	struct bytes list = { .data = NULL };
+	const char *name;
+	size_t at = 0;
+	bool found = attr_read(object, NULL, &list) != 0;
+
+	while (!found && (name = attr_next(&list, &at)) != NULL)
+		found = strcmp(name, ACL_DEFAULT) == 0;
+	free(list.data);
+	return found;
 }
 
 static int copy_by_bytes(int from, int to, off_t at, off_t end)

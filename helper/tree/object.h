@@ -39,6 +39,16 @@ int object_copy_metadata(const struct object *from, const struct statx *st, cons
  */
 void object_leave_owners(void);
 
+/*
+ * The same for `to` that is `now`, and nobody else's to change: what it has is not set again. `inherits` false: it was
+ * made in a directory without a default ACL, so it has no ACL to be taken off.
+ */
+int object_give_metadata(const struct object *from, const struct statx *st, const struct object *to,
+			 const struct statx *now, bool inherits);
+
+/* Has what is made in this directory an ACL from the beginning? (Or that cannot be said.) */
+bool object_inherits(const struct object *object);
+
 /* Calls `each` for every extended attribute that object_copy_metadata() would copy, ACLs among them, in the order of
  * their names. */
 int object_attrs(const struct object *object,

@@ -54,7 +54,7 @@ static void spot_close(struct swarm *swarm, struct spot *spot)
 	if (atomic_fetch_sub(&spot->open, 1) != 1)
 		return;
 	if (swarm->leave != NULL && !spot->failed && !atomic_load(&swarm->failed) &&
-	    swarm->leave(spot, &err) != 0)
+	    swarm->leave(swarm, spot, &err) != 0)
 		swarm_fail(swarm, &err);
 	for (int side = 0; side < 2; side++)
 		if (spot->fd[side] >= 0)
@@ -265,4 +265,31 @@ const struct dirent64 *dents_next(const struct dents *dents, int fd, size_t *at)
 			return entry;
 	}
 	return NULL;
+}
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct dirent64 *const *x = a, *const *y = b;
+
+	return (*x)->d_ino < (*y)->d_ino ? -1 : (*x)->d_ino > (*y)->d_ino;
+}
+
+const struct dirent64 **dents_by_inode(const struct dents *dents, int fd, size_t *count)
+{
+	const struct dirent64 **list = NULL, *entry;
+	size_t at = 0, room = 0;
+	bool sorted = true;
+
+	*count = 0;
+	while ((entry = dents_next(dents, fd, &at)) != NULL) {
+		if (*count == room) {
+			room = room * 2 + 32;
+			list = alloc_grow(list, room, sizeof(*list));
+		}
+		sorted = sorted && (*count == 0 || by_inode(&list[*count - 1], &entry) <= 0);
+		list[(*count)++] = entry;
+	}
+	if (!sorted)
+		qsort(list, *count, sizeof(*list), by_inode);
+	return list;
 }

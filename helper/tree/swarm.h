@@ -5,7 +5,7 @@
  *
  *     int visit(struct worker *worker, struct spot *spot, struct err *err)
  *             ... reads the directory spot->fd[0] (and [1]); for each directory in it spot_add()
- *     int leave(struct spot *spot, struct err *err)
+ *     int leave(const struct swarm *swarm, struct spot *spot, struct err *err)
  *             ... all directories in it have been opened; it is closed after this
  *     swarm_run(&swarm, a, b, err);
  *
@@ -41,7 +41,7 @@ struct spot {
 struct swarm {
 	const char *root; /* what to call the tree in messages */
 	int (*visit)(struct worker *worker, struct spot *spot, struct err *err);
-	int (*leave)(struct spot *spot, struct err *err); /* or NULL */
+	int (*leave)(const struct swarm *swarm, struct spot *spot, struct err *err); /* or NULL */
 	void *context;
 
 	/* its own */
@@ -83,5 +83,11 @@ void dents_release(struct dents *dents);
  * at then; what is gone is passed over).
  */
 const struct dirent64 *dents_next(const struct dents *dents, int fd, size_t *at);
+
+/*
+ * All of them by inode number, which is how they lie on a disk: who takes them so reads it from one end to the other, and
+ * has what is in one block after the other. The caller frees the list; it points into `dents`.
+ */
+const struct dirent64 **dents_by_inode(const struct dents *dents, int fd, size_t *count);
 
 #endif

@@ -31,8 +31,8 @@ int tree_copy(int from_dir, const char *from, int to_dir, const char *to, struct
 
 /*
  * The same tree without a copy: each file of from_dir/from (anything but a directory) has a second name in to_dir/to,
- * which must not exist; what cannot be linked (EMLINK, EXDEV, EPERM) is copied as tree_copy() does, but for the names
- * of one such file, which become files of their own. Directories have modes, owners, times (ns), ACLs and xattrs as in
+ * which must not exist; what cannot be linked (EMLINK, EXDEV, EPERM) is copied as tree_copy() does: names of one file
+ * are names of one file in either case. Directories have modes, owners, times (ns), ACLs and xattrs as in
  * the source. By several threads; a tree that is deep and wide may need more descriptors than we may open (EMFILE).
  * Linked files get a new change time. On failure a part is there.
  */

@@ -239,6 +239,63 @@ static void test_copies(void **state)
 	assert_int_equal(umount("there"), 0);
 }
 
+/* Has as many more names in `links` as it may have, but for `spare`; false: there is no end. */
+static bool link_up(const char *file, unsigned spare)
+{
+	char name[32];
+
+	assert_int_equal(mkdir("links", 0755), 0);
+	for (unsigned made = 0; made < 70000; made++) {
+		snprintf(name, sizeof(name), "links/%u", made);
+		if (link(file, name) == 0)
+			continue;
+		assert_int_equal(errno, EMLINK);
+		while (spare-- > 0) {
+			snprintf(name, sizeof(name), "links/%u", spare);
+			assert_int_equal(unlink(name), 0);
+		}
+		return true;
+	}
+	return false;
+}
+
+/* Names of one file are names of one file in the clone, also where some of them can be linked, and the others cannot. */
+static void test_too_many_links(void **state)
+{
+	(void)state;
+	run_ok("mkdir -p a/d/e a/r; echo x > a/one; ln a/one a/d/one; ln a/one a/d/e/one; ln a/one a/r/one; "
+	       "echo y > a/two;"
+	       "ln a/two a/d/two; setfattr -n user.k -v v a/one; chmod 555 a/r;"
+	       "touch -d @1000000000.5 a/one a/d/e a/d a/r a");
+	if (!link_up("a/one", 2))
+		skip_test("no limit on links here");
+	good(tree_clone(AT_FDCWD, "a", AT_FDCWD, "b", &err));
+	assert_true(same_tree("a", "b"));
+	run_ok("test b/one -ef b/r/one && test b/d/one -ef b/d/e/one && test b/one -ef b/d/one && ! test "
+	       "a/one -ef b/one");
+	run_ok("test a/two -ef b/d/two && test $(stat -c %h b/one) = 4 && getfattr -d b/one | grep -q "
+	       "user.k");
+}
+
+/* A directory is nobody else's before it is what it will be: whatever the mode of its parent. */
+static void test_modes(void **state)
+{
+	(void)state;
+	run_ok("mkdir -p a/open/closed/in a/open/sticky a/open/group a/closed/open; : > a/open/closed/f;"
+	       "chmod 700 a/open/closed a/closed; chmod 1777 a/open/sticky; chmod 2750 a/open/group; chmod "
+	       "777 "
+	       "a/closed/open a/open");
+	if (geteuid() == 0)
+		run_ok("chown 12:34 a/open/group a/closed/open");
+	good(tree_clone(AT_FDCWD, "a", AT_FDCWD, "b", &err));
+	assert_true(same_tree("a", "b"));
+	/* What the clone's parent gives on to all that is made in it does not stay. */
+	if (system("mkdir given && setfacl -m d:u:56:rwx given") == 0) {
+		good(tree_clone(AT_FDCWD, "a", AT_FDCWD, "given/b", &err));
+		assert_true(same_tree("a", "given/b"));
+	}
+}
+
 /* Each level has two directories, and more levels than descriptors by default. */
 static void test_deep(void **state)
 {
@@ -254,10 +311,11 @@ static void test_deep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		branch_test(test_kinds),    branch_test(test_directory_metadata),
-		branch_test(test_many),     branch_test(test_differences),
-		branch_test(test_forward),  branch_test(test_stop),
-		branch_test(test_failures), branch_test(test_copies),
+		branch_test(test_kinds),          branch_test(test_directory_metadata),
+		branch_test(test_many),           branch_test(test_differences),
+		branch_test(test_forward),        branch_test(test_stop),
+		branch_test(test_failures),       branch_test(test_copies),
+		branch_test(test_too_many_links), branch_test(test_modes),
 		branch_test(test_deep),
 	};
 
