@@ -112,7 +112,7 @@ static int stage(struct session *session, const struct transport *transport, enu
 	const bool foreign = is_foreign(session, &user);
 
 	if (transport->program && !foreign)
-		*way = guard_choose(&session->store, transport->program, GUARD_KNOWN);
+		*way = guard_choose(&session->store, transport->program(session->repo), transport->kind);
 	if (kind == STAGE_BRANCH && (foreign || (transport->program && *way == GUARD_NONE)))
 		kind = STAGE_COPY;
 	if (result == 0)
@@ -145,9 +145,9 @@ static int stage_and_fetch(const struct options *options, struct session *sessio
 		if (!session->staging.plain)
 			session->staging.looked = time(NULL);
 	}
-	/* The transport knows better what changed. */
-	if (result == 0 && way != GUARD_NONE)
-		result = guard_finish(&guard, &unused, err);
+	/* Where the program is our own transport's, that knows better what changed. */
+	if (result == 0 && transport->program)
+		result = guard_finish(&guard, transport->kind == GUARD_FOREIGN ? changes : &unused, err);
 	changes_release(&unused);
 	guard_release(&guard);
 	return result;

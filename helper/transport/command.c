@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * command: any program of the administrator's brings the tree up to date, in a copy of latest: it may write in place,
- * and no write of it reaches a snapshot.
+ * command: any program of the administrator's brings the tree up to date. It may write in place: behind the guard no
+ * write of it reaches a snapshot, and by the kernel's guard we know what it changed.
  */
 #include <stdlib.h>
 
@@ -23,7 +23,7 @@ static int command_fetch(const struct repo *repo, const struct staging *staging,
 	struct user user;
 	int result = user_of_fetch(repo, &user, err);
 
-	changes_set_unknown(changes);
+	(void)changes;
 	words_add(&env, alloc_printf("RCU_REPO_STAGING=%s", staging->path));
 	words_add(&env, alloc_printf("RCU_REPO_LOCATION=%s", repo->location));
 	words_add(&env, alloc_printf("RCU_REPO_NAME=%s", repo->name));
@@ -33,6 +33,7 @@ static int command_fetch(const struct repo *repo, const struct staging *staging,
 				     .cwd = staging->path,
 				     .env = (const char *const *)env.list,
 				     .user = &user,
+				     .guard = staging->guard,
 				     .subject = repo->command[0],
 				     .timeout = repo->timeout };
 	if (result == 0)
@@ -42,6 +43,14 @@ static int command_fetch(const struct repo *repo, const struct staging *staging,
 	return result;
 }
 
-const struct transport transport_command = {
-	.type = "command", .check = command_check, .stage = STAGE_COPY, .fetch = command_fetch
-};
+static const char *command_program(const struct repo *repo)
+{
+	return repo->command[0];
+}
+
+const struct transport transport_command = { .type = "command",
+					     .check = command_check,
+					     .stage = STAGE_BRANCH,
+					     .program = command_program,
+					     .kind = GUARD_FOREIGN,
+					     .fetch = command_fetch };

@@ -518,9 +518,16 @@ static int rsync_verify(const struct repo *repo, const char *path, const char *b
 							    : manifest_verify(repo, path, base, notes, err);
 }
 
+static const char *rsync_program(const struct repo *repo)
+{
+	(void)repo;
+	return "rsync";
+}
+
 const struct transport transport_rsync = { .type = "rsync",
 					   .check = rsync_check,
 					   .stage = STAGE_BRANCH,
-					   .program = "rsync",
+					   .program = rsync_program,
+					   .kind = GUARD_KNOWN,
 					   .fetch = rsync_fetch,
 					   .verify = rsync_verify };

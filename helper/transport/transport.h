@@ -7,6 +7,7 @@
 
 #include "helper/base/words.h"
 #include "helper/config/repos.h"
+#include "helper/programs/guard.h"
 #include "helper/snapshot/storage.h"
 #include "helper/tree/changes.h"
 
@@ -20,10 +21,13 @@ struct transport {
 	enum stage_kind stage;
 
 	/*
-	 * The program that writes to the tree and may change files in place, or NULL. In a STAGE_BRANCH it is held by
+	 * The program that writes to the tree and may change files in place; NULL: there is none. In a STAGE_BRANCH it is held by
 	 * staging->guard; where it cannot be the tree is a STAGE_COPY.
 	 */
-	const char *program;
+	const char *(*program)(const struct repo *repo);
+
+	/* Of a GUARD_FOREIGN program the guard says what may have changed, and fetch() does not. */
+	enum guard_program kind;
 
 	/*
 	 * Fetches into the staging tree, as the sync-user (user.h): what it runs by run(), what it does itself by apart.h.

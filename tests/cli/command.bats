@@ -28,6 +28,33 @@ sync_by() {
 	sync_by true 2>&1 | grep 'nothing changed: snapshot 2'
 }
 
+@test "held in each way: no write reaches a snapshot, the tree is no copy, and all that changed is published" {
+	make_version "$SOURCE" A
+	sync_by "cp -a $SOURCE/. ."
+	local way links=0 number=1 deep
+	deep=$(cd "$SOURCE" && find . -mindepth 2 -type f -name '[a-z]*' ! -name '* *' | sort | head -n 1)
+	for way in kernel preload copy; do
+		cp -a "$STORE/snapshots/$number" "$T/$way"
+		RCU_REPO_GUARD_WAY=$way sync_by "stat -c %h version >$T/links; echo $way >>$deep; mkdir ${deep%/*}/new-$way; echo x >${deep%/*}/new-$way/f; [ $way = kernel ] || rm -f ${deep%/*}/new-kernel/f" \
+			--quiet 2>"$T/said"
+		links=$(cat "$T/links")
+		[ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$T/$way/" "$STORE/snapshots/$number/")" ]
+		number=$((number + 1))
+		[ "$(latest)" = $number ]
+		[ "$(tail -n 1 "$LOCATION/$deep")" = "$way" ]
+		[ -d "$LOCATION/${deep%/*}/new-$way" ]
+		[ "$STORE/snapshots/1/version" -ef "$LOCATION/version" ]
+		# where a way is not possible here, or is not wanted, it is a copy
+		case $way in
+		copy) [ "$links" = 1 ] ;;
+		preload) [ "$links" -gt 1 ] ;;
+		kernel) [ "$(id -u)" != 0 ] || [ "$(stat -f -c %T "$T")" = overlayfs ] || [ "$links" -gt 1 ] ;;
+		esac
+	done
+	[ ! -e "$LOCATION/${deep%/*}/new-kernel/f" ]
+	repo check
+}
+
 @test "one that fails, is killed, hangs or is not there: published state as before" {
 	make_version "$SOURCE" A
 	sync_by "cp -a $SOURCE/. ."
