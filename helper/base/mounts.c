@@ -129,17 +129,23 @@ static const char *no_slash(const char *path)
 	return strcmp(path, "/") == 0 ? "" : path;
 }
 
+char *mounts_place(const struct mounts *mounts, uint64_t id, const char *path, const struct mount_entry **on)
+{
+	*on = NULL;
+	for (size_t i = 0; !*on && i < mounts->count; i++)
+		if (mounts->list[i].id == id)
+			*on = &mounts->list[i];
+	const char *behind = *on ? path_behind(path, (*on)->at) : NULL;
+	return behind ? alloc_printf("%s%s", no_slash((*on)->root), behind) : NULL;
+}
+
 char **mounts_aliases(const struct mounts *mounts, uint64_t id, const char *path)
 {
 	char **paths = alloc_grow(NULL, mounts->count + 1, sizeof(*paths));
-	const struct mount_entry *own = NULL;
+	const struct mount_entry *own;
 	size_t count = 0;
+	char *inner = mounts_place(mounts, id, path, &own);
 
-	for (size_t i = 0; !own && i < mounts->count; i++)
-		if (mounts->list[i].id == id)
-			own = &mounts->list[i];
-	const char *behind = own ? path_behind(path, own->at) : NULL;
-	char *inner = behind ? alloc_printf("%s%s", no_slash(own->root), behind) : NULL;
 	for (size_t i = 0; inner && i < mounts->count; i++) {
 		const struct mount_entry *other = &mounts->list[i];
 		const char *rest = path_behind(inner, other->root);

@@ -35,6 +35,12 @@ int mounts_read_of(struct mounts *mounts, int process, struct err *err);
 void mounts_release(struct mounts *mounts);
 
 /*
+ * Where `path` (canonical; `id`: its mount's, from statx(2)) is in its file system, and what it is mounted by: *on points
+ * into `mounts`. NULL where that is not known. The caller frees it.
+ */
+char *mounts_place(const struct mounts *mounts, uint64_t id, const char *path, const struct mount_entry **on);
+
+/*
  * The other paths at which the directory `path` (canonical; `id`: its mount's, from statx(2)) may be seen
  * through other mounts of its file system. What is mounted on top may hide it there: the caller compares.
  * The array ends with NULL; it and the paths are the caller's to free.

@@ -13,8 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "helper/base/alloc.h"
 #include "helper/base/files.h"
 #include "helper/base/identity.h"
+#include "helper/base/mounts.h"
 
 #define TRIES 100
 #define TRY_NANOSECONDS 10000000
@@ -28,6 +30,13 @@ struct search {
 	int proc;       /* /proc */
 	const char *pid;
 	bool doubt; /* something could not be read, though its process is there */
+
+	struct stat root;    /* of the tree */
+	struct stat outside; /* the last directory that was found not to be in it: "/", nearly always */
+	char *place,
+		*device;    /* where the tree is in its file system, as mountinfo has them; NULL: not known */
+	struct stat *views; /* the mount namespaces that were looked at */
+	size_t view_count;
 };
 
 #define NAME_ROOM 64
@@ -53,6 +62,51 @@ static void doubt(struct search *search)
 					  errno != EACCES && errno != EPERM);
 }
 
+/* Is the tree on the way up from here? Takes the descriptor. */
+static bool is_below(struct search *search, int fd, struct stat st)
+{
+	bool found, top = false;
+
+	while (!(found = stat_same_inode(&st, &search->root)) && !top) {
+		const struct stat was = st;
+		const int next = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		if (next < 0 || fstat(next, &st) != 0)
+			doubt(search);
+		top = next < 0 || stat_same_inode(&st, &was);
+		close(fd);
+		fd = next;
+	}
+	if (fd >= 0)
+		close(fd);
+	return found;
+}
+
+/* Does this link of /proc lead to a directory that is the tree, or in it? */
+static bool directory_inside(struct search *search, int dir, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, 0) != 0) {
+		doubt(search);
+		return false;
+	}
+	if (!S_ISDIR(st.st_mode) || st.st_dev != search->root.st_dev ||
+	    stat_same_inode(&st, &search->outside))
+		return false;
+	const int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		doubt(search);
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	if (is_below(search, fd, st))
+		return true;
+	search->outside = st;
+	return false;
+}
+
 static bool link_inside(struct search *search, int dir, const char *name)
 {
 	char text[PATH_MAX];
@@ -63,7 +117,49 @@ static bool link_inside(struct search *search, int dir, const char *name)
 		return false;
 	}
 	text[length] = '\0';
-	return inside(search, text);
+	/* What has no path (a socket) is no directory. */
+	return inside(search, text) ||
+	       (!search->writing && text[0] == '/' && directory_inside(search, dir, name));
+}
+
+static bool view_seen(struct search *search, const struct stat *view)
+{
+	for (size_t i = 0; i < search->view_count; i++)
+		if (stat_same_inode(&search->views[i], view))
+			return true;
+	search->views = alloc_grow(search->views, search->view_count + 1, sizeof(*search->views));
+	search->views[search->view_count++] = *view;
+	return false;
+}
+
+/* Is a part of the tree mounted somewhere, in what this process sees? */
+static bool in_mounts(struct search *search)
+{
+	struct err ignored = ERR_NONE;
+	char name[NAME_ROOM];
+	struct mounts mounts;
+	struct stat view;
+	bool found = false;
+
+	if (!search->place || fstatat(search->proc, name_of(search, "ns/mnt", name), &view, 0) != 0 ||
+	    view_seen(search, &view))
+		return false;
+	const int process = openat(search->proc, search->pid, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const int result = process < 0 ? -1 : mounts_read_of(&mounts, process, &ignored);
+	if (process >= 0)
+		close(process);
+	if (result != 0)
+		return false;
+	const size_t length = strlen(search->place);
+	for (size_t i = 0; !found && i < mounts.count; i++) {
+		const struct mount_entry *entry = &mounts.list[i];
+
+		found = strcmp(entry->device, search->device) == 0 &&
+			strncmp(entry->root, search->place, length) == 0 &&
+			(entry->root[length] == '/' || entry->root[length] == '\0');
+	}
+	mounts_release(&mounts);
+	return found;
 }
 
 /* proc(5), fdinfo: "flags:" in octal. */
@@ -144,12 +240,28 @@ static bool is_occupant(struct search *search)
 		return false;
 	if (in_descriptors(search) || (search->mappings && in_mappings(search)))
 		return true;
-	return !search->writing && (link_inside(search, search->proc, name_of(search, "cwd", name)) ||
-				    link_inside(search, search->proc, name_of(search, "root", name)));
+	return !search->writing &&
+	       (link_inside(search, search->proc, name_of(search, "cwd", name)) ||
+		link_inside(search, search->proc, name_of(search, "root", name)) || in_mounts(search));
+}
+
+static void find_place(struct search *search)
+{
+	struct err ignored = ERR_NONE;
+	const struct mount_entry *on;
+	struct mounts mounts;
+	struct statx st;
+
+	if (statx(AT_FDCWD, search->path, AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &st) != 0 ||
+	    mounts_read(&mounts, &ignored) != 0)
+		return;
+	search->place = mounts_place(&mounts, st.stx_mnt_id, search->path, &on);
+	search->device = search->place ? alloc_copy(on->device) : NULL;
+	mounts_release(&mounts);
 }
 
 /* The first that is found; 0 if there is none. */
-static pid_t occupant_find(struct search *search)
+static pid_t search_processes(struct search *search)
 {
 	DIR *proc = opendir("/proc");
 	const struct dirent *entry;
@@ -168,6 +280,23 @@ static pid_t occupant_find(struct search *search)
 		search->doubt = true;
 	if (proc)
 		closedir(proc);
+	return pid;
+}
+
+/* The same; what is known of the tree is not kept. */
+static pid_t occupant_find(struct search *search)
+{
+	if (lstat(search->path, &search->root) != 0)
+		return 0;
+	if (!search->writing)
+		find_place(search);
+	const pid_t pid = search_processes(search);
+	free(search->place);
+	free(search->device);
+	free(search->views);
+	search->place = search->device = NULL;
+	search->views = NULL;
+	search->view_count = 0;
 	return pid;
 }
 

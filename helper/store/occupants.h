@@ -3,8 +3,12 @@
  * occupants.h: is anybody still at work in a staged tree? What is published is never written again, so a process that
  * COMMAND left behind must not go on writing into it under its new name.
  *
- * From the kernel's own state in /proc: descriptors, shared writable mappings, working and root directories. A
- * process that we may not look into is not seen; one that has let go of the tree and knows its path finds nothing
+ * From the kernel's own state in /proc: descriptors, shared writable mappings, working and root directories. A file is
+ * known by its path; a directory also by itself, whatever path it was reached by: from each that a process holds we go up
+ * to see whether the tree is on the way. A part of the tree that is mounted elsewhere has other directories above it: so the
+ * mounts of each process are looked at, and such a one counts as somebody in it.
+ *
+ * A process that we may not look into is not seen; one that has let go of the tree and knows its path finds nothing
  * there after the publish.
  */
 #ifndef HELPER_STORE_OCCUPANTS_H
@@ -16,7 +20,7 @@
 
 enum occupants_of {
 	OCCUPANTS_WRITING, /* descriptors open for writing, shared writable mappings */
-	OCCUPANTS_ANY,     /* and any other descriptor, working or root directory in it */
+	OCCUPANTS_ANY, /* and any other descriptor, working or root directory in it, and mounts of a part of it */
 	OCCUPANTS_OURS, /* the same, of processes that were started after us: what we ran may have left them */
 };
 
@@ -27,7 +31,7 @@ enum occupants_of {
 int occupants_wait(const char *path, enum occupants_of which, struct err *err);
 
 /*
- * True if there is surely nobody in the tree: no process has a descriptor, a working or a root directory in it. False
+ * True if there is surely nobody in the tree: no process has a descriptor, a working or a root directory in it, or a mount of a part of it. False
  * where that cannot be said: who is not root, or sees the processes of one PID namespace only, does not see all; and
  * reading failed. A process that not even root may look into is not seen.
  */

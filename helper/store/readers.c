@@ -86,6 +86,7 @@ static int find_pins(const struct store *store, struct search *search, struct er
 static void find_root(const struct store *store, struct search *search)
 {
 	struct err ignored = ERR_NONE;
+	const struct mount_entry *on;
 	struct mounts mounts;
 	struct statx st;
 
@@ -93,16 +94,12 @@ static void find_root(const struct store *store, struct search *search)
 	    statx(store->dir, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) != 0 ||
 	    mounts_read(&mounts, &ignored) != 0)
 		return;
-	for (size_t i = 0; i < mounts.count; i++) {
-		const struct mount_entry *entry = &mounts.list[i];
-		const size_t cut = strcmp(entry->at, "/") == 0 ? 0 : strlen(entry->at);
-
-		if (entry->id != st.stx_mnt_id || strncmp(store->path, entry->at, cut) != 0)
-			continue;
-		search->root = alloc_printf("%s%s/%s", strcmp(entry->root, "/") == 0 ? "" : entry->root,
-					    store->path + cut, STORE_SNAPSHOTS);
-		search->device = alloc_copy(entry->device);
+	char *place = mounts_place(&mounts, st.stx_mnt_id, store->path, &on);
+	if (place) {
+		search->root = alloc_printf("%s/%s", place, STORE_SNAPSHOTS);
+		search->device = alloc_copy(on->device);
 	}
+	free(place);
 	mounts_release(&mounts);
 }
 
