@@ -115,14 +115,32 @@ bool changes_have(const struct changes *changes, const char *path)
 	       bsearch(&path, changes->paths, changes->count, sizeof(*changes->paths), by_path) != NULL;
 }
 
+/* What both begin with. */
+static size_t path_common(const char *a, const char *b)
+{
+	size_t length = 0;
+
+	while (a[length] != '\0' && a[length] == b[length])
+		length++;
+	return length;
+}
+
+/* What a path is in is added once, for the first of those that follow each other there: a chain of directories is long. */
 void changes_directories(const struct changes *changes, struct changes *dirs)
 {
+	const char *before = "";
+
 	for (size_t i = 0; i < changes->count; i++) {
 		const char *path = changes->paths[i];
+		const size_t common = path_common(before, path);
+		const char *slash = strchr(path + common, '/');
 
+		if (slash == path + common && before[common] == '\0')
+			slash = strchr(slash + 1, '/');
 		changes_add(dirs, path, strlen(path));
-		for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
+		for (; slash != NULL; slash = strchr(slash + 1, '/'))
 			changes_add(dirs, path, (size_t)(slash - path));
+		before = path;
 	}
 	if (changes->count != 0)
 		changes_add(dirs, "", 0);

@@ -70,6 +70,39 @@ static void test_merge(void **state)
 	changes_release(&from);
 }
 
+/* All that a path is in, once, whatever the order: a chain of directories must not cost the square of its length. */
+static void test_directories(void **state)
+{
+	static const char *const given[] = {
+		"ab/x", "a/b/c/d", "a/b", "a/b-c/e", "a/bc/f", "a/b/g", "h", "a"
+	};
+	static const char *const wanted[] = { "",      "a",     "a/b",     "a/b/c", "a/b/c/d",
+					      "a/b/g", "a/b-c", "a/b-c/e", "a/bc",  "a/bc/f",
+					      "ab",    "ab/x",  "h" };
+	struct changes changes = CHANGES_NONE, dirs = CHANGES_NONE;
+	char deep[601] = "";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++)
+		add(&changes, given[i]);
+	changes_directories(&changes, &dirs);
+	assert_int_equal(dirs.count, sizeof(wanted) / sizeof(wanted[0]));
+	for (size_t i = 0; i < dirs.count; i++)
+		assert_string_equal(dirs.paths[i], wanted[i]);
+	changes_release(&dirs);
+	changes_release(&changes);
+	for (size_t i = 0; i < 300; i++) {
+		memcpy(deep + (i == 0 ? 0 : i * 2 - 1), i == 0 ? "d" : "/d", i == 0 ? 2 : 3);
+		add(&changes, deep);
+	}
+	changes_sort(&changes);
+	changes_directories(&changes, &dirs);
+	assert_int_equal(dirs.count, 301);
+	assert_true(dirs.room < 1000);
+	changes_release(&dirs);
+	changes_release(&changes);
+}
+
 static void test_below(void **state)
 {
 	(void)state;
@@ -83,9 +116,8 @@ static void test_below(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sort),
-		cmocka_unit_test(test_unknown),
-		cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_sort),  cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_merge), cmocka_unit_test(test_directories),
 		cmocka_unit_test(test_below),
 	};
 
