@@ -176,7 +176,7 @@ lost() {
 
 # A server that takes the connection and says nothing, $PORT
 silent_server() {
-	/usr/bin/python3 -c '
+	exec /usr/bin/python3 -c '
 import os, socket, sys, time
 server = socket.create_server(("127.0.0.1", 0))
 with open(sys.argv[1] + ".new", "w") as f:

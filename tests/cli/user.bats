@@ -257,6 +257,12 @@ make_image() {
 	[ "$(version_of "$LOCATION")" = B ]
 	[ "$(version_of "$STORE/snapshots/1")" = A ]
 	is_his
+	# and now in a tree that is his
+	make_source C
+	repo sync --type command --set "sync-rcu-command=sh -e '$T/script'" "${HIS[@]}"
+	[ "$(version_of "$LOCATION")" = C ]
+	[ "$(version_of "$STORE/snapshots/2")" = B ]
+	is_his
 }
 
 @test "who is not root cannot be somebody else, by any transport" {
