@@ -295,9 +295,21 @@ static char *ours_of(const struct staging *staging)
 	return alloc_printf("%.*s", (int)(strlen(staging->path) - tail), staging->path);
 }
 
+/* The number that publish() will give out; 0: nobody knows, and then the next fetch compares. */
+static uint64_t next_find(const struct git *git)
+{
+	struct store store = STORE_CLOSED;
+	struct err ignored = ERR_NONE;
+	uint64_t highest;
+	const bool known = store_open(&store, git->repo->store, STORE_LOOK, false, &ignored) == 0 &&
+			   store_highest(&store, &highest, &ignored) == 0;
+
+	store_close(&store);
+	return known ? highest + 1 : 0;
+}
+
 static int git_init(struct git *git, const char *base, struct err *err)
 {
-	char line[32];
 	const char *path = git->staging->path;
 
 	git->ours = ours_of(git->staging);
@@ -309,8 +321,7 @@ static int git_init(struct git *git, const char *base, struct err *err)
 		return err_errno(err, STATUS_FAILED, path, "cannot be opened");
 	const char *slash = base ? strrchr(base, '/') : NULL;
 	git->base = slash ? number_of(slash + 1) : 0;
-	read_line(git->dir, "high-water", line, sizeof(line));
-	git->next = number_of(line) > git->base ? number_of(line) + 1 : git->base + 1;
+	git->next = next_find(git);
 	old_find(git);
 	return 0;
 }

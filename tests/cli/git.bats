@@ -57,6 +57,18 @@ inode() { stat -c %i "$1"; }
 	is_empty "$STORE/.rcu-repo/staging"
 }
 
+@test "what git made is known to be its commit, durable or not: nothing is compared" {
+	local durability name id
+	for durability in none full; do
+		for name in A B; do
+			commit "$name"
+			sync_git --set "sync-rcu-durability=$durability"
+			id=$(sed 's,.*/,,' "$LOCATION/.git")
+			[ "$(cat "$STORE/.rcu-repo/git/worktrees/$id/number")" = "$(latest)" ]
+		done
+	done
+}
+
 @test "additions, deletions, and every change of a kind" {
 	commit A
 	mkdir -p "$UP/d/e/f" "$UP/to-file"
