@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The shim: a module without DT_NEEDED, so that it works in whatever process it finds itself in.
-# next.c and state.c first: what each process writes at start is then on one page, not with the table of map.c in between.
+# In this order, what each process runs and writes at its start is together, on few pages: each page that is touched is a fault.
 SHIM_SOURCES = \
 	preload/next.c \
+	preload/lookup.c preload/lookup.h \
+	preload/memory.c preload/memory.h \
+	preload/literal.c preload/literal.h \
+	preload/map.c preload/map.h \
 	preload/state.c preload/state.h \
 	preload/at.c \
 	preload/dir.c \
@@ -29,17 +33,17 @@ SHIM_SOURCES = \
 	preload/exec_way.c \
 	preload/actions.c preload/actions.h \
 	preload/launch.c preload/launch.h \
-	preload/literal.c preload/literal.h \
 	preload/layers.c preload/layers.h \
 	preload/lookup.c preload/lookup.h \
 	preload/map.c preload/map.h \
 	preload/memory.c preload/memory.h \
 	preload/refuse.c preload/refuse.h \
 	preload/script.c preload/script.h \
-	preload/wrap.h
+	preload/wrap.h \
+	preload/memory_slots.c
 
 pkglib_LTLIBRARIES = preload/librcu-exec.la
-preload_librcu_exec_la_SOURCES = $(SHIM_SOURCES) preload/mem.c $(CORE_SOURCES)
+preload_librcu_exec_la_SOURCES = preload/mem.c $(CORE_SOURCES) $(SHIM_SOURCES)
 # No canary (it lives in thread-local storage), no call that the compiler makes up out of loops, no sanitizer (a guest cannot
 # bring a runtime along), no LTO (names are given by .symver). Unwind tables stay: cancellation of a thread and exceptions
 # of a callback pass through our frames.
@@ -89,7 +93,7 @@ m32_DATA = preload/m32/librcu-exec.so
 M32_LINK = -shared -nostdlib -nostartfiles -Wl,-z,now -Wl,-z,relro -Wl,-z,initfirst -Wl,-z,noexecstack \
 	-Wl,-z,noseparate-code -Wl,--hash-style=both -Wl,--version-script=preload/m32/librcu-exec.map
 preload/m32/librcu-exec.so: $(SHIM_SOURCES) $(SHIM32_FILES) preload/mem.c $(CORE_SOURCES) preload/m32/librcu-exec.map
-	$(AM_V_GEN)sources=; for source in $(SHIM_SOURCES) $(SHIM32_FILES) preload/mem.c $(CORE_SOURCES); do \
+	$(AM_V_GEN)sources=; for source in preload/mem.c $(CORE_SOURCES) $(SHIM32_FILES) $(SHIM_SOURCES); do \
 		case $$source in *.c) sources="$$sources $(srcdir)/$$source" ;; esac; \
 	done; \
 	$(CC) -m32 -fPIC $(DEFS) $(DEFAULT_INCLUDES) $(preload_librcu_exec_la_CPPFLAGS) $(CPPFLAGS) -D_FILE_OFFSET_BITS=64 \

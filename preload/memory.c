@@ -6,19 +6,12 @@
 /* What is small never makes up for a step. */
 #define SALT_STEP UINT64_C(0x9e3779b97f4a7c16)
 
-/*
- * The state of the working directory, in one word: how many calls are just changing it; whether a process that is not the owner has changed
- * its own; and how often the owner has.
- */
-#define CWD_CHANGING 1u
-#define CWD_CHANGING_MASK 0xffffu
-#define CWD_STRANGER 0x10000u
-#define CWD_EPOCH 0x20000u
+uint64_t memory_root;
+unsigned memory_used; /* set at start: what is set before would have a page of its own */
 
-uint64_t memory_slots[MEMORY_SLOTS];
-uint64_t memory_salt;
+static unsigned added; /* about so many facts, as long as the table can grow */
 
-static uint64_t cwd_state;
+uint64_t memory_cwd_state;
 static int owner;
 static bool off; /* for good: nothing is added any more */
 
@@ -41,6 +34,38 @@ bool memory_is_own(void)
 void memory_start(void)
 {
 	__atomic_store_n(&owner, process_id(), __ATOMIC_RELAXED);
+	if (__atomic_load_n(&memory_used, __ATOMIC_RELAXED) != 0)
+		return;
+	__atomic_add_fetch(&memory_root, shim.hash_key, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&memory_used, MEMORY_SLOTS_FIRST - 1, __ATOMIC_RELAXED);
+}
+
+/* Each fact goes to where it belongs in the larger table. What others add meanwhile may be lost. */
+static void grow(unsigned used)
+{
+	const unsigned more = (used + 1) * MEMORY_GROWTH - 1;
+
+	for (unsigned slot = 0; slot <= used; slot++) {
+		const uint64_t word = __atomic_load_n(&memory_slots[slot], __ATOMIC_RELAXED);
+		const uint64_t hash = (word & ~(uint64_t)MEMORY_FACT) | (slot & MEMORY_FACT);
+
+		if (word != 0)
+			__atomic_store_n(&memory_slots[hash & more], word, __ATOMIC_RELAXED);
+	}
+	__atomic_compare_exchange_n(&memory_used, &used, more, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
+/* It does not matter when two count one. */
+static void count(void)
+{
+	const unsigned used = __atomic_load_n(&memory_used, __ATOMIC_RELAXED);
+	const unsigned more = __atomic_load_n(&added, __ATOMIC_RELAXED) + 1;
+
+	if (used == MEMORY_SLOTS - 1)
+		return;
+	__atomic_store_n(&added, more, __ATOMIC_RELAXED);
+	if (more > used / 2)
+		grow(used);
 }
 
 void memory_add(uint64_t seed, const char *text, size_t length, unsigned known)
@@ -49,13 +74,13 @@ void memory_add(uint64_t seed, const char *text, size_t length, unsigned known)
 		return;
 	uint64_t hash = hash_text(seed, text, length);
 
-	__atomic_store_n(&memory_slots[hash % MEMORY_SLOTS], (hash & ~(uint64_t)MEMORY_FACT) | known,
-			 __ATOMIC_RELAXED);
+	count();
+	__atomic_store_n(memory_slot(hash), (hash & ~(uint64_t)MEMORY_FACT) | known, __ATOMIC_RELAXED);
 }
 
 void memory_forget(void)
 {
-	__atomic_add_fetch(&memory_salt, SALT_STEP, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&memory_root, SALT_STEP, __ATOMIC_SEQ_CST);
 }
 
 /* Who does not see it yet adds under a seed of before. */
@@ -73,22 +98,22 @@ void memory_root_changed(void)
 		memory_off();
 		return;
 	}
-	__atomic_add_fetch(&cwd_state, CWD_EPOCH, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&memory_cwd_state, CWD_EPOCH, __ATOMIC_SEQ_CST);
 	memory_forget();
 }
 
 void memory_cwd_begin(void)
 {
-	__atomic_add_fetch(&cwd_state, CWD_CHANGING, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&memory_cwd_state, CWD_CHANGING, __ATOMIC_SEQ_CST);
 }
 
 void memory_cwd_end(bool changed)
 {
 	if (changed && !is_off() && memory_is_own())
-		__atomic_add_fetch(&cwd_state, CWD_EPOCH, __ATOMIC_SEQ_CST);
+		__atomic_add_fetch(&memory_cwd_state, CWD_EPOCH, __ATOMIC_SEQ_CST);
 	else if (changed)
-		__atomic_or_fetch(&cwd_state, CWD_STRANGER, __ATOMIC_SEQ_CST);
-	__atomic_sub_fetch(&cwd_state, CWD_CHANGING, __ATOMIC_SEQ_CST);
+		__atomic_or_fetch(&memory_cwd_state, CWD_STRANGER, __ATOMIC_SEQ_CST);
+	__atomic_sub_fetch(&memory_cwd_state, CWD_CHANGING, __ATOMIC_SEQ_CST);
 }
 
 /*
@@ -100,17 +125,8 @@ void memory_own(void)
 	if (is_off())
 		return;
 	memory_start();
-	if (__atomic_fetch_and(&cwd_state, ~(uint64_t)CWD_STRANGER, __ATOMIC_SEQ_CST) & CWD_STRANGER)
-		__atomic_add_fetch(&cwd_state, CWD_EPOCH, __ATOMIC_SEQ_CST);
-}
-
-uint64_t memory_seed_cwd(void)
-{
-	uint64_t state = __atomic_load_n(&cwd_state, __ATOMIC_ACQUIRE), seed = memory_seed();
-
-	if ((state & CWD_CHANGING_MASK) || ((state & CWD_STRANGER) && !memory_is_own()))
-		return 0;
-	return hash_fold(seed, state / CWD_EPOCH ^ HASH_KEY);
+	if (__atomic_fetch_and(&memory_cwd_state, ~(uint64_t)CWD_STRANGER, __ATOMIC_SEQ_CST) & CWD_STRANGER)
+		__atomic_add_fetch(&memory_cwd_state, CWD_EPOCH, __ATOMIC_SEQ_CST);
 }
 
 /* A descriptor may be anything by now: only the directory itself can say which it is. */

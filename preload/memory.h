@@ -12,9 +12,10 @@
  *             memory_add(seed, path, length, known);
  *     }
  *
- * The table is 4096 words, each a keyed hash with the fact in it, written and read whole: threads and signal handlers do both at any
- * time without a lock, a newcomer overwrites. The key is the process's (AT_RANDOM), so nobody can make two texts that are taken
- * for each other; by accident it happens once in 2^52 looks.
+ * The table is 32768 words, each a keyed hash with the fact in it, written and read whole: threads and signal handlers do both at any
+ * time without a lock, a newcomer overwrites. A process begins with the first 512 of them, a page, as most need no more, and each page that
+ * they touch has to be given to them; when they are half used they become eight times as many. The key is the process's (AT_RANDOM), so nobody
+ * can make two texts that are taken for each other; by accident it happens once in 2^52 looks.
  *
  * How a fact ends. Everything that may make one wrong gives the seeds new values, which makes all facts of before unreachable at once; who took
  * his seed before and looks while it changes, adds under the old one: lost, never wrong.
@@ -47,9 +48,8 @@ enum {
 	KNOWN_ALIAS, /* + SHIM_ALIASES * pin + alias: it passes through that alias's D/L, and then no other */
 };
 
-/* A seed of 0 keeps nothing, so it finds nothing. */
-uint64_t memory_seed_cwd(void);
-uint64_t memory_seed_at(int dir); /* fstat(2) */
+/* fstat(2). A seed of 0 keeps nothing, so it finds nothing. */
+uint64_t memory_seed_at(int dir);
 
 void memory_start(void);
 void memory_forget(void);
@@ -68,11 +68,11 @@ bool memory_is_own(void);
 /* In a fork child. */
 void memory_own(void);
 
-extern SHIM_OWN uint64_t memory_salt; /* grows with each forgetting */
+extern SHIM_OWN uint64_t memory_root; /* the process's key, and a step more with each forgetting */
 
 static inline uint64_t memory_seed(void)
 {
-	return shim.hash_key ^ __atomic_load_n(&memory_salt, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&memory_root, __ATOMIC_ACQUIRE);
 }
 
 /* --- the hash: 16 bytes a step, each step a multiplication to 128 bits folded to 64 --- */
@@ -142,20 +142,52 @@ static inline uint64_t hash_text(uint64_t seed, const char *text, size_t length)
 	return hash_fold(a ^ HASH_KEY, b ^ hash);
 }
 
+/*
+ * The state of the working directory, in one word: how many calls are just changing it; whether a process that is not the owner has changed
+ * its own; and how often the owner has.
+ */
+#define CWD_CHANGING 1u
+#define CWD_CHANGING_MASK 0xffffu
+#define CWD_STRANGER 0x10000u
+#define CWD_EPOCH 0x20000u
+
+extern SHIM_OWN uint64_t memory_cwd_state;
+
+/* 0: nothing is to be known. */
+static inline uint64_t memory_seed_cwd(void)
+{
+	const uint64_t state = __atomic_load_n(&memory_cwd_state, __ATOMIC_ACQUIRE), seed = memory_seed();
+
+	if ((state & (CWD_CHANGING_MASK | CWD_STRANGER)) && ((state & CWD_CHANGING_MASK) || !memory_is_own()))
+		return 0;
+	return hash_fold(seed, state / CWD_EPOCH ^ HASH_KEY);
+}
+
 /* --- the table --- */
 
-#define MEMORY_SLOTS 4096
+#define MEMORY_SLOTS 32768
+#define MEMORY_SLOTS_FIRST 512
+#define MEMORY_GROWTH 8
 #define MEMORY_FACT \
 	0xffu /* the bits of a word that are the fact; which slot it is says the same of the hash */
 
+_Static_assert(MEMORY_SLOTS_FIRST > MEMORY_FACT,
+	       "which slot it is says what the fact has taken the place of");
+_Static_assert(MEMORY_SLOTS_FIRST *MEMORY_GROWTH *MEMORY_GROWTH == MEMORY_SLOTS, "memory_used ends there");
 _Static_assert(KNOWN_ALIAS + SHIM_ALIASES * SHIM_PINS_MAX <= MEMORY_FACT, "a fact fits into its bits");
 
 extern SHIM_OWN uint64_t memory_slots[MEMORY_SLOTS];
+extern SHIM_OWN unsigned memory_used; /* of them, less one: a mask */
+
+static inline uint64_t *memory_slot(uint64_t hash)
+{
+	return &memory_slots[hash & __atomic_load_n(&memory_used, __ATOMIC_RELAXED)];
+}
 
 static inline unsigned memory_find(uint64_t seed, const char *text, size_t length)
 {
 	uint64_t hash = hash_text(seed, text, length);
-	uint64_t word = __atomic_load_n(&memory_slots[hash % MEMORY_SLOTS], __ATOMIC_RELAXED);
+	uint64_t word = __atomic_load_n(memory_slot(hash), __ATOMIC_RELAXED);
 
 	return (word ^ hash) <= MEMORY_FACT ? (word & MEMORY_FACT) : KNOWN_NOT;
 }

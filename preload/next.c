@@ -271,6 +271,15 @@ __asm__(".pushsection .text\n"
 /* clang-format on */
 #endif
 
+void next_find_exec(void)
+{
+#if HAVE_STUBS
+	if (__atomic_load_n(&slot_of(SLOT_execve)->address, __ATOMIC_RELAXED) ==
+	    (void *)(next_stubs + SLOT_execve * STUB_ROOM))
+		next_resolve(SLOT_execve);
+#endif
+}
+
 void next_bind(void)
 {
 	behind_first = behind_last = lookup_behind_us();

@@ -25,8 +25,8 @@ extern char **environ __attribute__((weak));
 static const char file_name[] = "librcu-exec.so";
 
 #define ADOPT_TRIES 10000
-/* What the texts of the pins need beyond 4 times their length: terminators, and "/latest". */
-#define ARENA_SLACK (16 * (SHIM_PINS_MAX + 1))
+/* What the text of one pin needs beyond 4 times its length: terminators, and "/latest". */
+#define ARENA_SLACK 16
 
 /* Room that lives as long as the process. Most need little of it: no mapping then, which the kernel would have to make and to undo. */
 struct arena {
@@ -224,6 +224,15 @@ static char **initial_stack(int *argc, char ***argv)
 	return &environ ? environ : NULL;
 }
 
+static size_t count_lines(const char *text)
+{
+	size_t count = 1;
+
+	for (; *text; text++)
+		count += *text == '\n';
+	return count;
+}
+
 static void read_environment(char **argv, char **envp)
 {
 	struct arena arena;
@@ -232,7 +241,8 @@ static void read_environment(char **argv, char **envp)
 	const char *strict = environment_get(envp, ENV_STRICT);
 	const char *launcher = environment_get(envp, ENV_LAUNCHER);
 
-	if (!arena_init(&arena, 4 * (pins ? strlen(pins) : 0) + (preload ? strlen(preload) : 0) +
+	if (!arena_init(&arena, (pins ? 4 * strlen(pins) + ARENA_SLACK * count_lines(pins) : 0) +
+					(preload ? strlen(preload) : 0) +
 					(launcher ? strlen(launcher) + 1 : 0) + ARENA_SLACK))
 		return;
 	shim.self = find_self(&arena, preload);

@@ -24,7 +24,7 @@
 #define SHIM_ALIASES 2
 #define ALIAS_LATEST 1
 
-#define SHIM_ROOM 1536
+#define SHIM_ROOM 1024
 
 struct shim_alias {
 	const char *text;

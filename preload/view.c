@@ -33,6 +33,14 @@ int wrap_daemon(int keep_directory, int keep_streams)
 	return result;
 }
 
+/* What shall fork. */
+static const struct next *forker(void)
+{
+	if (shim_active())
+		next_find_exec();
+	return next();
+}
+
 static pid_t owned(pid_t pid)
 {
 	if (pid == 0)
@@ -42,17 +50,17 @@ static pid_t owned(pid_t pid)
 
 pid_t wrap_fork(void)
 {
-	return owned(next()->fork());
+	return owned(forker()->fork());
 }
 
 pid_t wrap__Fork(void)
 {
-	return owned(next()->_Fork());
+	return owned(forker()->_Fork());
 }
 
 pid_t wrap___fork(void)
 {
-	return owned(next()->__fork());
+	return owned(forker()->__fork());
 }
 
 /* --- namespaces --- */

@@ -171,6 +171,12 @@ extern SHIM_OWN struct next next_slots;
 void next_bind(void);
 
 /*
+ * Before a fork: finds execve(2) in the parent, once, rather than in each child, for which the pages of libc that say where it is would
+ * have to be mapped first.
+ */
+void next_find_exec(void);
+
+/*
  * Is it libc's own open(2) that we stand before, and no other library's, and has off_t 64 bits in all of its forms? Found out once. Then
  * openat2(2) may be called in its place (literal.h).
  */

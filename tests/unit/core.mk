@@ -22,7 +22,7 @@ tests_unit_test_hold_LDADD = $(CORE_UNIT_LIBS)
 tests_unit_test_lookup_SOURCES = tests/unit/test_lookup.c preload/lookup.c
 tests_unit_test_lookup_CPPFLAGS = $(AM_CPPFLAGS) -DBUILD_DIR='"$(abs_top_builddir)"'
 tests_unit_test_lookup_LDADD = $(CMOCKA_LIBS)
-tests_unit_test_map_SOURCES = tests/unit/test_map.c preload/literal.c preload/map.c preload/memory.c
+tests_unit_test_map_SOURCES = tests/unit/test_map.c preload/literal.c preload/map.c preload/memory.c preload/memory_slots.c
 tests_unit_test_map_LDADD = $(CORE_UNIT_LIBS)
 tests_unit_test_names_SOURCES = tests/unit/test_names.c
 tests_unit_test_names_LDADD = $(CORE_UNIT_LIBS)

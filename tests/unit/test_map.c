@@ -555,6 +555,34 @@ static void test_shared_memory(void **state)
 }
 
 /* Last: nothing is remembered afterwards. */
+/* The table begins small. What is known is taken along as it grows, and never becomes another thing. */
+static void test_memory_grows(void **state)
+{
+	const unsigned facts = MEMORY_SLOTS / 8;
+	const uint64_t seed = memory_seed();
+	unsigned found = 0;
+	char text[32];
+
+	(void)state;
+	for (unsigned i = 0; i < facts; i++) {
+		const unsigned known = i % 3 ? KNOWN_CLEAR : KNOWN_ALIAS;
+
+		snprintf(text, sizeof(text), "/grows/%u", i);
+		memory_add(seed, text, strlen(text), known);
+		assert_int_equal(memory_find(seed, text, strlen(text)), known);
+	}
+	assert_int_equal(memory_used, MEMORY_SLOTS - 1);
+	for (unsigned i = 0; i < facts; i++) {
+		snprintf(text, sizeof(text), "/grows/%u", i);
+		const unsigned known = memory_find(seed, text, strlen(text));
+
+		assert_true(known == KNOWN_NOT || known == (i % 3 ? KNOWN_CLEAR : KNOWN_ALIAS));
+		found += known != KNOWN_NOT;
+	}
+	assert_true(found > facts - facts / 4);
+	memory_forget();
+}
+
 static void test_memory_off(void **state)
 {
 	(void)state;
@@ -636,6 +664,7 @@ int main(void)
 		cmocka_unit_test(test_long_paths),
 		cmocka_unit_test(test_working_directory),
 		cmocka_unit_test(test_shared_memory),
+		cmocka_unit_test(test_memory_grows),
 		cmocka_unit_test(test_memory_off),
 	};
 
