@@ -5,6 +5,7 @@
 
 #include "core/names.h"
 #include "core/sys.h"
+#include "preload/move.h"
 #include "preload/wrap.h"
 
 size_t entry_length(const struct mapped *m)
@@ -72,11 +73,28 @@ ssize_t entry_answer(const struct mapped *m, ssize_t result, char *to, size_t ro
 	return (ssize_t)length;
 }
 
-ssize_t wrap_readlink(const char *path, char *to, size_t room)
+__attribute__((noinline)) static ssize_t readlink_mapped(const char *path, char *to, size_t room,
+							 struct glance g)
 {
 	MAPPED(m);
-	MAP(m, AT_FDCWD, path, LEAF_NOFOLLOW);
+	MAP_ON(m, AT_FDCWD, path, LEAF_NOFOLLOW, g);
 	return entry_answer(&m, next()->readlink(m.path, to, room), to, room);
+}
+
+__attribute__((noinline)) static ssize_t readlink_moved(const char *path, char *to, size_t room,
+							struct glance g)
+{
+	MOVED(text, path, g);
+	return next_slots.readlink(text, to, room);
+}
+
+ssize_t wrap_readlink(const char *path, char *to, size_t room)
+{
+	struct glance g = map_nofollow(AT_FDCWD, path);
+
+	if (glance_known(g) == KNOWN_CLEAR)
+		return next_slots.readlink(path, to, room);
+	return glance_moves(g) ? readlink_moved(path, to, room, g) : readlink_mapped(path, to, room, g);
 }
 
 ssize_t wrap___readlink_chk(const char *path, char *to, size_t room, size_t known)
@@ -86,14 +104,23 @@ ssize_t wrap___readlink_chk(const char *path, char *to, size_t room, size_t know
 	return entry_answer(&m, next()->__readlink_chk(m.path, to, room, known), to, room);
 }
 
-ssize_t wrap_readlinkat(int dir, const char *path, char *to, size_t room)
+__attribute__((noinline)) static ssize_t readlinkat_mapped(int dir, const char *path, char *to, size_t room,
+							   struct glance g)
 {
 	MAPPED(m);
-	MAP(m, dir, path, LEAF_NOFOLLOW);
+	MAP_ON(m, dir, path, LEAF_NOFOLLOW, g);
 	ssize_t result = next()->readlinkat(m.dir, m.path, to, room);
 	if (result >= 0)
 		entry_opened(&m);
 	return entry_answer(&m, result, to, room);
+}
+
+ssize_t wrap_readlinkat(int dir, const char *path, char *to, size_t room)
+{
+	struct glance g = map_nofollow(dir, path);
+
+	return glance_known(g) == KNOWN_CLEAR ? next_slots.readlinkat(dir, path, to, room)
+					      : readlinkat_mapped(dir, path, to, room, g);
 }
 
 ssize_t wrap___readlinkat_chk(int dir, const char *path, char *to, size_t room, size_t known)
@@ -110,7 +137,9 @@ ssize_t wrap___readlinkat_chk(int dir, const char *path, char *to, size_t room, 
  * realpath(3) walks a text inside libc, with readlink(2) of each longer text. Three things make that another walk than the kernel's of the
  * same path:
  *   - A relative path begins with the text of getcwd(2). That may lead elsewhere than to the working directory: something may be
- *     mounted over it. So here, too, it is the text that is mapped.
+ *     mounted over it. So here, too, it is the text that is mapped. Where that passes through no D/L libc gets the path as it came, and
+ *     need not look at what leads to the working directory; and once the whole text is known to have none, the path itself is
+ *     remembered, for this working directory.
  *   - A link of procfs that is a door to the kernel (map.h) is a text like any other.
  *   - A path may have PATH_MAX bytes and more, where what is found has not. It is resolved piece by piece.
  * A mapped path passes through no D/L, so what libc then finds is the pinned snapshot's own path.

@@ -32,11 +32,10 @@ SHIM_SOURCES = \
 	preload/exec_env.c preload/exec_env.h \
 	preload/exec_way.c \
 	preload/actions.c preload/actions.h \
+	preload/copy.h \
 	preload/launch.c preload/launch.h \
 	preload/layers.c preload/layers.h \
-	preload/lookup.c preload/lookup.h \
-	preload/map.c preload/map.h \
-	preload/memory.c preload/memory.h \
+	preload/move.h \
 	preload/refuse.c preload/refuse.h \
 	preload/script.c preload/script.h \
 	preload/wrap.h \

@@ -85,6 +85,8 @@ static inline struct span scan_absolute(const char *path)
 	while (ends == 0)
 		ends = equal_bytes(block += BLOCK, zero);
 	size_t length = (size_t)(block - path) + (unsigned)__builtin_ctz(ends);
+	/* The last block is loaded once more: kept for this, each one would be copied. */
+	__asm__("" : "+r"(block));
 	unsigned found = before(equal_bytes(block, stroke), ends);
 	/* The text begins with one: what else is in its first block comes before that. */
 	while (found == 0)
@@ -163,14 +165,14 @@ static const struct shim_pin *alias_pin(unsigned known)
 	return &shim.pins[(known - KNOWN_ALIAS) / SHIM_ALIASES];
 }
 
-static const struct shim_alias *alias_of(unsigned known)
+static const struct shim_alias *alias_known(unsigned known)
 {
-	return &alias_pin(known)->alias[(known - KNOWN_ALIAS) % SHIM_ALIASES];
+	return alias_of(known - KNOWN_ALIAS);
 }
 
 static size_t alias_length(unsigned known)
 {
-	return alias_of(known)->length;
+	return alias_known(known)->length;
 }
 
 /* Is the path the alias, or does it go on from it? */
@@ -199,7 +201,7 @@ static inline size_t settle(struct mapped *m, enum map_leaf leaf)
 	m->unsure = tries(leaf) && has_leaf(m);
 	if (m->known == KNOWN_CLEAR)
 		return 0;
-	return alias_pin(m->known)->snapshot_length + m->length - alias_length(m->known) + 1;
+	return alias_known(m->known)->snapshot_length + m->length - alias_length(m->known) + 1;
 }
 
 /* --- behind a seccomp filter --- */
@@ -214,7 +216,7 @@ void map_confine_prepare(void)
 		return;
 	for (unsigned known = KNOWN_ALIAS; known < KNOWN_ALIAS + SHIM_ALIASES * shim.count; known++) {
 		MAPPED(m);
-		MAP(m, AT_FDCWD, alias_of(known)->text, LEAF_FOLLOW);
+		MAP(m, AT_FDCWD, alias_known(known)->text, LEAF_FOLLOW);
 		confined_by[known] = m.kind == MAP_MOVED && strcmp(m.path, alias_pin(known)->snapshot) == 0;
 	}
 	may_confine = memory_is_own();
@@ -248,7 +250,7 @@ static unsigned alias_before(const char *path, size_t length)
 
 	for (unsigned known = KNOWN_ALIAS; known < KNOWN_ALIAS + SHIM_ALIASES * shim.count; known++) {
 		if (confined_by[known] && alias_length(known) > longest &&
-		    alias_begins(alias_of(known), path, length)) {
+		    alias_begins(alias_known(known), path, length)) {
 			found = known;
 			longest = alias_length(known);
 		}
@@ -277,6 +279,17 @@ static size_t quick_confined(struct mapped *m, enum map_leaf leaf)
 
 static const struct glance unknown = { KNOWN_NOT };
 
+/* Of a path of that length. */
+static inline struct glance glance_of(unsigned known, size_t length)
+{
+	if (known <= KNOWN_CLEAR)
+		return (struct glance){ known };
+	const size_t moved = alias_known(known)->snapshot_length + length - alias_length(known);
+	return moved < PATH_MAX && length < PATH_MAX
+		       ? (struct glance){ (uint64_t)length << GLANCE_LENGTH | known }
+		       : unknown;
+}
+
 /*
  * Behind a filter a try would be another call than the program's own. What is remembered needs no such test: then nothing is, and nothing
  * before the start.
@@ -295,8 +308,7 @@ __attribute__((noinline)) static struct glance glance_near(int dir, const char *
 		return unknown;
 	if (leaf != LEAF_FOLLOW)
 		text = directory_length(path, length);
-	const unsigned known = memory_find(memory_seed_cwd(), path, text);
-	return (struct glance){ (uint64_t)length << GLANCE_LENGTH | known };
+	return glance_of(memory_find(memory_seed_cwd(), path, text), length);
 }
 
 /*
@@ -318,6 +330,16 @@ __attribute__((noinline)) static struct glance glance_name_nofollow(int dir, con
 		       : glance_near(dir, path, LEAF_NOFOLLOW);
 }
 
+/* Of one that is followed all has to be known. */
+__attribute__((noinline)) static struct glance glance_name_followed(int dir, const char *path)
+{
+	const size_t length = scan_name(path);
+
+	return length != 0 && dir == AT_FDCWD
+		       ? glance_of(memory_find(memory_seed_cwd(), path, length), length)
+		       : glance_near(dir, path, LEAF_FOLLOW);
+}
+
 /* Few instructions and no call. A text that is too long for the kernel is never known. */
 __attribute__((always_inline)) static inline struct glance glance(const char *path, enum map_leaf leaf)
 {
@@ -329,11 +351,7 @@ __attribute__((always_inline)) static inline struct glance glance(const char *pa
 	/* Of two slashes before the last component the first is taken for a part of the directory: that is not known, and looked at closely. */
 	if (leaf != LEAF_FOLLOW || leaf_length == 0)
 		length = span.slash ? span.slash : 1;
-	const unsigned known = memory_find(memory_seed(), path, length);
-	if (__builtin_expect(known <= KNOWN_CLEAR, 1))
-		return (struct glance){ known };
-	length = span.length < PATH_MAX ? span.length : PATH_MAX;
-	return (struct glance){ (uint64_t)length << GLANCE_LENGTH | known };
+	return glance_of(memory_find(memory_seed(), path, length), span.length);
 }
 
 struct glance map_try(int dir, const char *path)
@@ -347,7 +365,7 @@ struct glance map_follow(int dir, const char *path)
 {
 	if (__builtin_expect(!path, 0))
 		return unknown;
-	return path[0] == '/' ? glance(path, LEAF_FOLLOW) : glance_near(dir, path, LEAF_FOLLOW);
+	return path[0] == '/' ? glance(path, LEAF_FOLLOW) : glance_name_followed(dir, path);
 }
 
 struct glance map_nofollow(int dir, const char *path)
@@ -396,7 +414,7 @@ size_t map_go_on(struct mapped *m, int dir, const char *path, enum map_leaf leaf
 	m->length = (size_t)(g.word >> GLANCE_LENGTH);
 	if (m->known == KNOWN_CLEAR)
 		m->unsure = tries(leaf);
-	return m->known == KNOWN_CLEAR || m->length >= PATH_MAX ? 0 : settle(m, leaf);
+	return m->known == KNOWN_CLEAR ? 0 : settle(m, leaf);
 }
 
 size_t map_quick(struct mapped *m, int dir, const char *path, enum map_leaf leaf)
@@ -430,12 +448,12 @@ static inline bool write_mapped(char *room, size_t size, const char *path, size_
 		room[length] = '\0';
 		return true;
 	}
-	const struct shim_pin *pin = alias_pin(known);
-	const size_t alias = alias_length(known), root = pin->snapshot_length, tail = length - alias;
+	const struct shim_alias *as = alias_known(known);
+	const size_t alias = as->length, root = as->snapshot_length, tail = length - alias;
 
 	if (root + tail >= PATH_MAX || root + tail >= size)
 		return false;
-	memcpy(room, pin->snapshot, root);
+	memcpy(room, as->snapshot, root);
 	memcpy(room + root, path + alias, tail);
 	room[root + tail] = '\0';
 	return true;

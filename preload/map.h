@@ -109,7 +109,8 @@ struct mapped {
 /*
  * What memory says of a path at a glance: in a register, for the wrappers that are called most. It is KNOWN_CLEAR where the
  * path is the caller's, as it came; with map_try() the call is then to be made without following first, as with `unsure`. It is an alias's
- * where the path leads into a snapshot. KNOWN_NOT: map_quick() has to look closer. Where it is not KNOWN_NOT the shim is started and active.
+ * where the path leads into a snapshot, by a text that the kernel takes: move.h. KNOWN_NOT: map_quick() has to look closer. Where it is not
+ * KNOWN_NOT the shim is started and active.
  *
  *     struct glance g = map_try(AT_FDCWD, path);
  *     if (glance_known(g) == KNOWN_CLEAR) {

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "preload/copy.h"
+
 /* Eight bytes at a time: paths are looked at and copied at each call. A fixed size is no call but an instruction. */
 typedef uint64_t word;
 
@@ -21,41 +23,9 @@ static word word_at(const char *text)
 	return w;
 }
 
-/* Both ends, as far as a `type` goes; they may overlap. */
-#define COPY_ENDS(type, to, from, length)                                                 \
-	do {                                                                              \
-		type first_, last_;                                                       \
-		__builtin_memcpy(&first_, (from), sizeof(type));                          \
-		__builtin_memcpy(&last_, (from) + (length) - sizeof(type), sizeof(type)); \
-		__builtin_memcpy((to), &first_, sizeof(type));                            \
-		__builtin_memcpy((to) + (length) - sizeof(type), &last_, sizeof(type));   \
-	} while (0)
-
-static void copy_short(char *to, const char *from, size_t length)
-{
-	if (length >= sizeof(uint64_t))
-		COPY_ENDS(uint64_t, to, from, length);
-	else if (length >= sizeof(uint32_t))
-		COPY_ENDS(uint32_t, to, from, length);
-	else
-		while (length--)
-			*to++ = *from++;
-}
-
-/* Paths are some tens of bytes: the last block once more in part, rather than what is left of it byte by byte. */
 void *memcpy(void *restrict to, const void *restrict from, size_t length)
 {
-	const size_t block = 16;
-	char *t = to;
-	const char *f = from, *last = f + length - block;
-
-	if (length < block) {
-		copy_short(t, f, length);
-		return to;
-	}
-	for (; f < last; f += block, t += block)
-		__builtin_memcpy(t, f, block);
-	__builtin_memcpy(t + (last - f), last, block);
+	copy_bytes(to, from, length);
 	return to;
 }
 
@@ -134,8 +104,10 @@ void *memrchr(const void *bytes, int value, size_t length)
 	const char *b = bytes;
 
 	while (length >= sizeof(word)) {
-		if (zeros(word_at(b + length - sizeof(word)) ^ EACH((unsigned char)value)) != 0)
-			break;
+		const word found = zeros(word_at(b + length - sizeof(word)) ^ EACH((unsigned char)value));
+
+		if (found != 0)
+			return (void *)(uintptr_t)(b + length - 1 - __builtin_clzll(found) / 8);
 		length -= sizeof(word);
 	}
 	while (length-- != 0)

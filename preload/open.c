@@ -2,6 +2,7 @@
 #define EXPORT_open EXPORT
 #include <string.h>
 
+#include "preload/move.h"
 #include "preload/wrap.h"
 
 /* Since glibc 2.32; false from the first other thread on. */
@@ -63,12 +64,12 @@ int open_refused(const struct mapped *m, int flags)
 	return open_writes(flags) ? refuse_open(m->dir, m->path, flags) : 0;
 }
 
-/* The call that the program has made; one of the four is set. */
+/* The call that the program has made: the slot of its next definition, in one of the four. */
 struct opening {
-	int (*open)(const char *path, int flags, ...);
-	int (*openat)(int dir, const char *path, int flags, ...);
-	int (*open_2)(const char *path, int flags);
-	int (*openat_2)(int dir, const char *path, int flags);
+	int (*const *open)(const char *path, int flags, ...);
+	int (*const *openat)(int dir, const char *path, int flags, ...);
+	int (*const *open_2)(const char *path, int flags);
+	int (*const *openat_2)(int dir, const char *path, int flags);
 	int dir;
 	int flags;
 	mode_t mode;
@@ -78,10 +79,10 @@ __attribute__((always_inline)) static inline int make(const struct opening *o, i
 						      int flags)
 {
 	if (o->open)
-		return o->open(path, flags, o->mode);
+		return (*o->open)(path, flags, o->mode);
 	if (o->openat)
-		return o->openat(dir, path, flags, o->mode);
-	return o->open_2 ? o->open_2(path, flags) : o->openat_2(dir, path, flags);
+		return (*o->openat)(dir, path, flags, o->mode);
+	return o->open_2 ? (*o->open_2)(path, flags) : (*o->openat_2)(dir, path, flags);
 }
 
 /* A last component that was seen to be a link. */
@@ -109,6 +110,7 @@ static bool is_replaceable(void)
 
 __attribute__((noinline)) static int open_mapped(const struct opening *o, const char *path, struct glance g)
 {
+	shim_ready();
 	const enum map_leaf tried = is_replaceable() ? LEAF_OPEN : LEAF_TRY;
 
 	MAPPED(m);
@@ -127,91 +129,109 @@ __attribute__((noinline)) static int open_mapped(const struct opening *o, const 
 	return error ? fail(error) : make(o, m.dir, m.path, o->flags);
 }
 
-/* Inline, so that what is known of `o` where it is called is no question at run time. */
-__attribute__((always_inline)) static inline int open_as(struct opening o, const char *path)
+__attribute__((noinline)) static int open_moved(const struct opening *o, const char *path, struct glance g)
 {
-	struct glance g = { KNOWN_NOT };
-
-	if (is_tried(o.flags)) {
-		g = map_try(o.dir, path);
-		if (glance_known(g) == KNOWN_CLEAR) {
-			int kept = errno, fd = make(&o, o.dir, path, o.flags | O_NOFOLLOW);
-			if (!met_link(fd))
-				return fd;
-			errno = kept;
-			return open_followed(&o, path);
-		}
-	}
-	return open_mapped(&o, path, g);
+	MOVED(text, path, g);
+	int kept = errno, fd = make(o, o->dir, text, o->flags | O_NOFOLLOW);
+	if (!met_link(fd))
+		return fd;
+	errno = kept;
+	return open_followed(o, path);
 }
+
+/*
+ * Inline, so that what is known of `o` where it is called is no question at run time; and it has an address only where the call is not made
+ * at once.
+ */
+__attribute__((always_inline)) static inline int open_tried(struct opening o, const char *path)
+{
+	struct glance g = map_try(o.dir, path);
+
+	if (glance_known(g) == KNOWN_CLEAR) {
+		int kept = errno, fd = make(&o, o.dir, path, o.flags | O_NOFOLLOW);
+		if (!met_link(fd))
+			return fd;
+		errno = kept;
+		const struct opening again = o;
+		return open_followed(&again, path);
+	}
+	const struct opening apart = o;
+	return glance_moves(g) ? open_moved(&apart, path, g) : open_mapped(&apart, path, g);
+}
+
+static inline int open_as(struct opening o, const char *path)
+{
+	return open_mapped(&o, path, (struct glance){ KNOWN_NOT });
+}
+
+/* What is tried takes no mode. */
+#define OPEN_VARIADIC(slot, id, at, path, flags)                                                           \
+	do {                                                                                               \
+		if (is_tried(flags))                                                                       \
+			return open_tried(                                                                 \
+				(struct opening){ .slot = &next_slots.id, .dir = (at), .flags = (flags) }, \
+				(path));                                                                   \
+		TAKE_MODE(mode_, flags)                                                                    \
+		return open_as(                                                                            \
+			(struct opening){                                                                  \
+				.slot = &next_slots.id, .dir = (at), .flags = (flags), .mode = mode_ },    \
+			(path));                                                                           \
+	} while (0)
+
+#define OPEN_FORTIFIED(slot, id, at, path, flags)                                                    \
+	do {                                                                                         \
+		const struct opening o_ = { .slot = &next_slots.id, .dir = (at), .flags = (flags) }; \
+		return is_tried(flags) ? open_tried(o_, (path)) : open_as(o_, (path));               \
+	} while (0)
 
 int wrap_open(const char *path, int flags, ...)
 {
-	TAKE_MODE(mode, flags)
-	return open_as(
-		(struct opening){ .open = next()->open, .dir = AT_FDCWD, .flags = flags, .mode = mode },
-		path);
+	OPEN_VARIADIC(open, open, AT_FDCWD, path, flags);
 }
 
 int wrap_open64(const char *path, int flags, ...)
 {
-	TAKE_MODE(mode, flags)
-	return open_as(
-		(struct opening){ .open = next()->open64, .dir = AT_FDCWD, .flags = flags, .mode = mode },
-		path);
+	OPEN_VARIADIC(open, open64, AT_FDCWD, path, flags);
 }
 
 int wrap___open(const char *path, int flags, ...)
 {
-	TAKE_MODE(mode, flags)
-	return open_as(
-		(struct opening){ .open = next()->__open, .dir = AT_FDCWD, .flags = flags, .mode = mode },
-		path);
+	OPEN_VARIADIC(open, __open, AT_FDCWD, path, flags);
 }
 
 int wrap___open64(const char *path, int flags, ...)
 {
-	TAKE_MODE(mode, flags)
-	return open_as(
-		(struct opening){ .open = next()->__open64, .dir = AT_FDCWD, .flags = flags, .mode = mode },
-		path);
+	OPEN_VARIADIC(open, __open64, AT_FDCWD, path, flags);
 }
 
 int wrap_openat(int dir, const char *path, int flags, ...)
 {
-	TAKE_MODE(mode, flags)
-	return open_as((struct opening){ .openat = next()->openat, .dir = dir, .flags = flags, .mode = mode },
-		       path);
+	OPEN_VARIADIC(openat, openat, dir, path, flags);
 }
 
 int wrap_openat64(int dir, const char *path, int flags, ...)
 {
-	TAKE_MODE(mode, flags)
-	return open_as(
-		(struct opening){ .openat = next()->openat64, .dir = dir, .flags = flags, .mode = mode },
-		path);
+	OPEN_VARIADIC(openat, openat64, dir, path, flags);
 }
 
 int wrap___open_2(const char *path, int flags)
 {
-	return open_as((struct opening){ .open_2 = next()->__open_2, .dir = AT_FDCWD, .flags = flags }, path);
+	OPEN_FORTIFIED(open_2, __open_2, AT_FDCWD, path, flags);
 }
 
 int wrap___open64_2(const char *path, int flags)
 {
-	return open_as((struct opening){ .open_2 = next()->__open64_2, .dir = AT_FDCWD, .flags = flags },
-		       path);
+	OPEN_FORTIFIED(open_2, __open64_2, AT_FDCWD, path, flags);
 }
 
 int wrap___openat_2(int dir, const char *path, int flags)
 {
-	return open_as((struct opening){ .openat_2 = next()->__openat_2, .dir = dir, .flags = flags }, path);
+	OPEN_FORTIFIED(openat_2, __openat_2, dir, path, flags);
 }
 
 int wrap___openat64_2(int dir, const char *path, int flags)
 {
-	return open_as((struct opening){ .openat_2 = next()->__openat64_2, .dir = dir, .flags = flags },
-		       path);
+	OPEN_FORTIFIED(openat_2, __openat64_2, dir, path, flags);
 }
 
 static int create(int (*call)(const char *, mode_t), const char *path, mode_t mode)

@@ -6,6 +6,7 @@
 
 #include "core/sys.h"
 #include "preload/exec.h"
+#include "preload/move.h"
 #include "preload/wrap.h"
 
 bool names_link(int dir, const char *path)
@@ -24,12 +25,21 @@ __attribute__((noinline)) static int access_mapped(int (*call)(const char *, int
 	return error ? fail(error) : call(m.path, mode);
 }
 
+__attribute__((noinline)) static int access_moved(int (*call)(const char *, int), const char *path, int mode,
+						  struct glance g)
+{
+	MOVED(text, path, g);
+	return call(text, mode);
+}
+
 static int access_path(int (*call)(const char *, int), const char *path, int mode, int flags)
 {
 	struct glance g = map_follow(AT_FDCWD, path);
 
 	if (glance_known(g) == KNOWN_CLEAR && !(mode & W_OK))
 		return call(path, mode);
+	if (glance_moves(g) && !(mode & W_OK))
+		return access_moved(call, path, mode, g);
 	return access_mapped(call, path, mode, flags, g);
 }
 

@@ -2,6 +2,7 @@
 #define EXPORT_stat EXPORT
 #include "preload/as_libc.h"
 
+#include "preload/move.h"
 #include "preload/wrap.h"
 
 /*
@@ -36,12 +37,19 @@ __attribute__((noinline)) static int stat_mapped(const char *path, struct stat *
 	return result == 0 && S_ISLNK(st->st_mode) ? stat_followed(path, st) : result;
 }
 
+__attribute__((noinline)) static int stat_moved(const char *path, struct stat *st, struct glance g)
+{
+	MOVED(text, path, g);
+	int result = next_slots.lstat(text, st);
+	return result == 0 && S_ISLNK(st->st_mode) ? stat_followed(path, st) : result;
+}
+
 int wrap_stat(const char *path, struct stat *st)
 {
 	struct glance g = map_try(AT_FDCWD, path);
 
 	if (glance_known(g) != KNOWN_CLEAR)
-		return stat_mapped(path, st, g);
+		return glance_moves(g) ? stat_moved(path, st, g) : stat_mapped(path, st, g);
 	int result = next_slots.lstat(path, st);
 	return result == 0 && S_ISLNK(st->st_mode) ? stat_followed(path, st) : result;
 }
@@ -63,12 +71,19 @@ __attribute__((noinline)) static int stat64_mapped(const char *path, struct stat
 	return result == 0 && S_ISLNK(st->st_mode) ? stat64_followed(path, st) : result;
 }
 
+__attribute__((noinline)) static int stat64_moved(const char *path, struct stat64 *st, struct glance g)
+{
+	MOVED(text, path, g);
+	int result = next_slots.lstat64(text, st);
+	return result == 0 && S_ISLNK(st->st_mode) ? stat64_followed(path, st) : result;
+}
+
 int wrap_stat64(const char *path, struct stat64 *st)
 {
 	struct glance g = map_try(AT_FDCWD, path);
 
 	if (glance_known(g) != KNOWN_CLEAR)
-		return stat64_mapped(path, st, g);
+		return glance_moves(g) ? stat64_moved(path, st, g) : stat64_mapped(path, st, g);
 	int result = next_slots.lstat64(path, st);
 	return result == 0 && S_ISLNK(st->st_mode) ? stat64_followed(path, st) : result;
 }
@@ -83,11 +98,19 @@ __attribute__((noinline)) static int lstat_mapped(const char *path, struct stat 
 	return result;
 }
 
+__attribute__((noinline)) static int lstat_moved(const char *path, struct stat *st, struct glance g)
+{
+	MOVED(text, path, g);
+	return next_slots.lstat(text, st);
+}
+
 int wrap_lstat(const char *path, struct stat *st)
 {
 	struct glance g = map_nofollow(AT_FDCWD, path);
 
-	return glance_known(g) == KNOWN_CLEAR ? next_slots.lstat(path, st) : lstat_mapped(path, st, g);
+	if (glance_known(g) == KNOWN_CLEAR)
+		return next_slots.lstat(path, st);
+	return glance_moves(g) ? lstat_moved(path, st, g) : lstat_mapped(path, st, g);
 }
 
 __attribute__((noinline)) static int lstat64_mapped(const char *path, struct stat64 *st, struct glance g)
@@ -100,17 +123,26 @@ __attribute__((noinline)) static int lstat64_mapped(const char *path, struct sta
 	return result;
 }
 
+__attribute__((noinline)) static int lstat64_moved(const char *path, struct stat64 *st, struct glance g)
+{
+	MOVED(text, path, g);
+	return next_slots.lstat64(text, st);
+}
+
 int wrap_lstat64(const char *path, struct stat64 *st)
 {
 	struct glance g = map_nofollow(AT_FDCWD, path);
 
-	return glance_known(g) == KNOWN_CLEAR ? next_slots.lstat64(path, st) : lstat64_mapped(path, st, g);
+	if (glance_known(g) == KNOWN_CLEAR)
+		return next_slots.lstat64(path, st);
+	return glance_moves(g) ? lstat64_moved(path, st, g) : lstat64_mapped(path, st, g);
 }
 
-int wrap_fstatat(int dir, const char *path, struct stat *st, int flags)
+__attribute__((noinline)) static int fstatat_mapped(int dir, const char *path, struct stat *st, int flags,
+						    struct glance g)
 {
 	MAPPED(m);
-	MAP(m, dir, path, leaf_of(flags));
+	MAP_ON(m, dir, path, leaf_of(flags), g);
 	int result = next()->fstatat(m.dir, m.path, st, m.unsure ? flags | AT_SYMLINK_NOFOLLOW : flags);
 	if (m.unsure && result == 0 && S_ISLNK(st->st_mode)) {
 		MAP(m, dir, path, LEAF_LINK);
@@ -123,10 +155,25 @@ int wrap_fstatat(int dir, const char *path, struct stat *st, int flags)
 	return result;
 }
 
-int wrap_fstatat64(int dir, const char *path, struct stat64 *st, int flags)
+/* Of what the glance shows to be the caller's nothing is L, nor named by the descriptor alone. */
+int wrap_fstatat(int dir, const char *path, struct stat *st, int flags)
+{
+	const bool follow = !(flags & AT_SYMLINK_NOFOLLOW);
+	struct glance g = follow ? map_try(dir, path) : map_nofollow(dir, path);
+
+	if (glance_known(g) != KNOWN_CLEAR)
+		return fstatat_mapped(dir, path, st, flags, g);
+	int result = next_slots.fstatat(dir, path, st, flags | AT_SYMLINK_NOFOLLOW);
+	if (follow && result == 0 && S_ISLNK(st->st_mode))
+		return fstatat_mapped(dir, path, st, flags, (struct glance){ KNOWN_NOT });
+	return result;
+}
+
+__attribute__((noinline)) static int fstatat64_mapped(int dir, const char *path, struct stat64 *st, int flags,
+						      struct glance g)
 {
 	MAPPED(m);
-	MAP(m, dir, path, leaf_of(flags));
+	MAP_ON(m, dir, path, leaf_of(flags), g);
 	int result = next()->fstatat64(m.dir, m.path, st, m.unsure ? flags | AT_SYMLINK_NOFOLLOW : flags);
 	if (m.unsure && result == 0 && S_ISLNK(st->st_mode)) {
 		MAP(m, dir, path, LEAF_LINK);
@@ -136,6 +183,20 @@ int wrap_fstatat64(int dir, const char *path, struct stat64 *st, int flags)
 		entry_opened(&m);
 	if (is_entry(&m, result))
 		st->st_size = (off64_t)entry_length(&m);
+	return result;
+}
+
+/* Of what the glance shows to be the caller's nothing is L, nor named by the descriptor alone. */
+int wrap_fstatat64(int dir, const char *path, struct stat64 *st, int flags)
+{
+	const bool follow = !(flags & AT_SYMLINK_NOFOLLOW);
+	struct glance g = follow ? map_try(dir, path) : map_nofollow(dir, path);
+
+	if (glance_known(g) != KNOWN_CLEAR)
+		return fstatat64_mapped(dir, path, st, flags, g);
+	int result = next_slots.fstatat64(dir, path, st, flags | AT_SYMLINK_NOFOLLOW);
+	if (follow && result == 0 && S_ISLNK(st->st_mode))
+		return fstatat64_mapped(dir, path, st, flags, (struct glance){ KNOWN_NOT });
 	return result;
 }
 

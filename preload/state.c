@@ -163,6 +163,13 @@ static void adopt(struct shim_pin *pin, const char *store, struct handover *give
 	exec_pins_sweep(pin);
 }
 
+static void add_alias(struct shim_alias *alias, const char *text, const struct shim_pin *pin)
+{
+	*alias = (struct shim_alias){ text, strlen(text), pin->snapshot, pin->snapshot_length };
+	if (shim.longest < alias->length)
+		shim.longest = alias->length;
+}
+
 static bool add_pin(struct arena *arena, struct shim_pin *pin, const struct pin_text *text,
 		    struct handover *given)
 {
@@ -175,11 +182,8 @@ static bool add_pin(struct arena *arena, struct shim_pin *pin, const struct pin_
 		return false;
 	pin->snapshot = text->snapshot;
 	pin->snapshot_length = strlen(text->snapshot);
-	pin->alias[0] = (struct shim_alias){ text->location, strlen(text->location) };
-	pin->alias[1] = (struct shim_alias){ latest, strlen(latest) };
-	for (size_t i = 0; i < SHIM_ALIASES; i++)
-		if (shim.longest < pin->alias[i].length)
-			shim.longest = pin->alias[i].length;
+	add_alias(&pin->alias[0], text->location, pin);
+	add_alias(&pin->alias[ALIAS_LATEST], latest, pin);
 	if (shim.longest < pin->snapshot_length)
 		shim.longest = pin->snapshot_length;
 	pin->kept = -1;

@@ -20,7 +20,7 @@
 /* More are ignored: the launcher refuses them, so only a forged environment has them. */
 #define SHIM_PINS_MAX PIN_COUNT_MAX
 
-/* A text whose walk ends in D/L: LOCATION as the pin names it, and STORE/latest. */
+/* Texts whose walk ends in D/L, so many of each pin: LOCATION as the pin names it, and STORE/latest. */
 #define SHIM_ALIASES 2
 #define ALIAS_LATEST 1
 
@@ -29,8 +29,11 @@
 struct shim_alias {
 	const char *text;
 	size_t length;
+	const char *snapshot; /* what takes its place: the pin's */
+	size_t snapshot_length;
 };
 
+/* A power of two long: found by its number in each call (alias_of()). */
 struct shim_pin {
 	const char *snapshot; /* canonical STORE/snapshots/N, as the launcher saw it */
 	size_t snapshot_length;
@@ -42,7 +45,7 @@ struct shim_pin {
 	bool held;            /* by a mapping; by `kept` where that could not be made */
 	int kept; /* -1, or a descriptor of the pin file, for an exec from where the store cannot be reached by its path (exec.h) */
 	struct shim_alias alias[SHIM_ALIASES];
-};
+} __attribute__((aligned(256)));
 
 struct shim {
 	unsigned count;        /* pins; 0: every call goes straight to the next definition */
@@ -60,6 +63,12 @@ struct shim {
 #define SHIM_OWN __attribute__((visibility("hidden")))
 
 extern SHIM_OWN struct shim shim;
+
+/* By how many it is among the aliases of all pins. */
+static inline const struct shim_alias *alias_of(unsigned index)
+{
+	return &shim.pins[index / SHIM_ALIASES].alias[index % SHIM_ALIASES];
+}
 
 /* Idempotent; called by the constructor, and by whatever needs the shim earlier. Keeps errno. */
 void shim_start(void);

@@ -145,7 +145,8 @@ static int build(void **state)
 		.store_length = strlen(store),
 		.number = 1,
 		.store = { st.st_dev, st.st_ino },
-		.alias = { { location, strlen(location) }, { latest, strlen(latest) } },
+		.alias = { { location, strlen(location), snapshot, strlen(snapshot) },
+			   { latest, strlen(latest), snapshot, strlen(snapshot) } },
 	};
 	shim.count = 1;
 	shim.longest = strlen(snapshot);
