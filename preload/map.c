@@ -1020,10 +1020,36 @@ static inline bool place_known(struct mapped *m, char *room, size_t size)
 	return true;
 }
 
+/*
+ * Of a path that leads through an alias which has not been walked yet, that is walked first: what is behind it is then learned by one look, or
+ * by the call itself, and is not walked component by component. Once in a process, as a rule.
+ */
+static void walk_alias(const struct mapped *m, enum map_leaf leaf, char *room, size_t size)
+{
+	const size_t want = length_wanted(m, leaf);
+
+	for (unsigned known = KNOWN_ALIAS; known < KNOWN_ALIAS + SHIM_ALIASES * shim.count; known++) {
+		const struct shim_alias *alias = alias_known(known);
+
+		if (want < alias->length || !alias_begins(alias, m->path, m->length) ||
+		    memory_find(memory_seed(), alias->text, alias->length) != KNOWN_NOT)
+			continue;
+		struct mapped own __attribute__((cleanup(map_release))) = {
+			.dir = m->dir,
+			.path = alias->text,
+			.length = alias->length,
+			.directory = directory_length(alias->text, alias->length),
+			.door = m->door == DOOR_IS_TEXT ? DOOR_IS_TEXT : -1,
+		};
+		walk(&own, LEAF_FOLLOW, room, size);
+	}
+}
+
 __attribute__((noinline)) static size_t place_unknown(struct mapped *m, enum map_leaf leaf, char *room,
 						      size_t size)
 {
 	if (!m->walk && m->known == KNOWN_NOT) {
+		walk_alias(m, leaf, room, size);
 		m->known = learn(m, leaf, room, size);
 		if (m->kind == MAP_OPENED || (m->known != KNOWN_NOT && settle(m, leaf) == 0))
 			return 0;
