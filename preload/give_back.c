@@ -264,13 +264,51 @@ static void whole_init(struct whole *w, const char *path)
 		continue;
 }
 
+/* Of its own: a relative path is here what its text says, and for all other calls what the kernel makes of it. */
+#define SEED_OF_TEXTS UINT64_C(0xa0761d6478bd642f)
+
+static uint64_t seed_of_texts(void)
+{
+	const uint64_t seed = memory_seed_cwd();
+
+	return seed ? hash_fold(seed, SEED_OF_TEXTS) : 0;
+}
+
+static bool is_settled(const char *path)
+{
+	return path && path[0] != '/' && path[0] && shim_active() &&
+	       memory_find(seed_of_texts(), path, strlen(path)) == KNOWN_CLEAR;
+}
+
+/* What libc is to resolve. `seed` is from before the text was made and mapped. */
+static const char *text_to_resolve(const struct whole *w, const struct mapped *m, const char *path,
+				   uint64_t seed)
+{
+	if (!path || path[0] == '/' || w->path == path || w->resolved != 0 || m->kind != MAP_SAME)
+		return m->path;
+	if (memory_find(memory_seed(), w->path, strlen(w->path)) == KNOWN_CLEAR)
+		memory_add(seed, path, strlen(path), KNOWN_CLEAR);
+	return path;
+}
+
+/* `call` with the text at its beginning. */
+#define RESOLVE(path, call, ...)                                                     \
+	do {                                                                         \
+		if (is_settled(path))                                                \
+			return (call)((path)__VA_ARGS__);                            \
+		const uint64_t seed_ = shim_active() ? seed_of_texts() : 0;          \
+		WHOLE(w_, path);                                                     \
+		MAPPED(m_);                                                          \
+		m_.door = DOOR_IS_TEXT;                                              \
+		MAP(m_, AT_FDCWD, w_.path, LEAF_FOLLOW);                             \
+		if (!w_.path && (path))                                              \
+			return NULL;                                                 \
+		return (call)(text_to_resolve(&w_, &m_, (path), seed_) __VA_ARGS__); \
+	} while (0)
+
 char *wrap_realpath(const char *path, char *resolved)
 {
-	WHOLE(w, path);
-	MAPPED(m);
-	m.door = DOOR_IS_TEXT;
-	MAP(m, AT_FDCWD, w.path, LEAF_FOLLOW);
-	return w.path || !path ? next()->realpath(m.path, resolved) : NULL;
+	RESOLVE(path, next()->realpath, , resolved);
 }
 
 /* It gives no memory of its own: the first thing that it looks at. */
@@ -278,27 +316,15 @@ char *wrap_realpath_old(const char *path, char *resolved)
 {
 	if (!resolved)
 		return next()->realpath_old(path, resolved);
-	WHOLE(w, path);
-	MAPPED(m);
-	m.door = DOOR_IS_TEXT;
-	MAP(m, AT_FDCWD, w.path, LEAF_FOLLOW);
-	return w.path || !path ? next()->realpath_old(m.path, resolved) : NULL;
+	RESOLVE(path, next()->realpath_old, , resolved);
 }
 
 char *wrap___realpath_chk(const char *path, char *resolved, size_t known)
 {
-	WHOLE(w, path);
-	MAPPED(m);
-	m.door = DOOR_IS_TEXT;
-	MAP(m, AT_FDCWD, w.path, LEAF_FOLLOW);
-	return w.path || !path ? next()->__realpath_chk(m.path, resolved, known) : NULL;
+	RESOLVE(path, next()->__realpath_chk, , resolved, known);
 }
 
 char *wrap_canonicalize_file_name(const char *path)
 {
-	WHOLE(w, path);
-	MAPPED(m);
-	m.door = DOOR_IS_TEXT;
-	MAP(m, AT_FDCWD, w.path, LEAF_FOLLOW);
-	return w.path || !path ? next()->canonicalize_file_name(m.path) : NULL;
+	RESOLVE(path, next()->canonicalize_file_name, );
 }

@@ -28,6 +28,8 @@ context() {
 @test "librcu_exec_stand_aside ends redirection" { context stand-aside "$LOCATION/version"; }
 @test "links that the program itself moves are seen" { context own-link "$LOCATION/version"; }
 
+@test "realpath of relative paths, as directories and links change" { context relative-realpath "$LOCATION/version"; }
+
 @test "dlopen searches along the caller's RUNPATH" { context runpath "$LOCATION/version"; }
 
 @test "sockets are found in the pinned snapshot, also where its path is too long for an address" {

@@ -404,6 +404,56 @@ static int own_link(void)
 	return 0;
 }
 
+/* Asked twice: what is remembered of a name must not outlive what it led to, nor the working directory that it was asked in. */
+static bool resolves(const char *name, ino_t to)
+{
+	char found[PATH_MAX];
+	struct stat st;
+
+	for (int i = 0; i < 2; i++) {
+		const bool is = realpath(name, found) && stat(found, &st) == 0;
+
+		if (to == 0 ? is || errno != ENOENT : !is || st.st_ino != to)
+			return false;
+	}
+	return true;
+}
+
+/* One text, in one directory a file of ours, and in another, by a link, the location's. */
+static bool differs_by_directory(const char *parent, const char *text)
+{
+	struct stat st;
+
+	if (mkdir("link", 0700) != 0 || mkdir("sub", 0700) != 0 || symlink(parent, "sub/link") != 0 ||
+	    close(creat(text, 0600)) != 0 || stat(text, &st) != 0 || !resolves(text, st.st_ino))
+		return false;
+	return chdir("sub") == 0 && resolves(text, expected) && chdir("..") == 0 && resolves(text, st.st_ino);
+}
+
+static int relative_realpath(void)
+{
+	const char *name = strrchr(path, '/') + 1;
+	char here[2048], parent[2048], below[2100];
+	struct stat st;
+
+	snprintf(parent, sizeof(parent), "%.*s", (int)(name - path), path);
+	if (!getcwd(here, sizeof(here)) || chdir(parent) != 0 || !resolves(name, expected))
+		return wrong("in the location");
+	snprintf(below, sizeof(below), "%s/link/%s", here, name);
+	if (chdir(here) != 0 || !resolves(name, 0) || !resolves(below + strlen(here) + 1, 0))
+		return wrong("elsewhere");
+	for (int i = 0; i < 3; i++) {
+		if (symlink(parent, "link") != 0 || !resolves(below + strlen(here) + 1, expected))
+			return wrong("through our link");
+		if (unlink("link") != 0 || !resolves("link", 0))
+			return wrong("after unlink");
+		if (mkdir("link", 0700) != 0 || stat("link", &st) != 0 || !resolves("link", st.st_ino) ||
+		    !resolves(below + strlen(here) + 1, 0) || rmdir("link") != 0)
+			return wrong("as a directory");
+	}
+	return differs_by_directory(parent, below + strlen(here) + 1) ? 0 : wrong("in two directories");
+}
+
 #define ALLOW(name) \
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
@@ -580,6 +630,7 @@ static const struct context {
 	{ "checked-open", checked_open, false },
 	{ "templates", templates, false },
 	{ "own-link", own_link, true },
+	{ "relative-realpath", relative_realpath, true },
 	{ "reopen", reopen, false },
 	{ "variants", variants, false },
 	{ "by-name", by_name, false },
