@@ -688,6 +688,20 @@ static bool is_door(const struct walk *w, const char *target)
 	return proc;
 }
 
+/* Another one, of that length. KNOWN_NOT: there are too many. */
+static unsigned alias_other(unsigned pin, size_t length)
+{
+	for (unsigned i = ALIAS_OTHER; i < SHIM_ALIASES; i++) {
+		size_t of = 0;
+
+		if (__atomic_compare_exchange_n(&shim.pins[pin].alias[i].length, &of, length, false,
+						__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) ||
+		    of == length)
+			return KNOWN_ALIAS + SHIM_ALIASES * pin + i;
+	}
+	return KNOWN_NOT;
+}
+
 /* The alias of the pin that all that has been walked of the caller's path is; KNOWN_NOT if it is none. */
 static unsigned alias_walked(const struct walk *w, const char *path)
 {
@@ -696,7 +710,7 @@ static unsigned alias_walked(const struct walk *w, const char *path)
 
 	if (w->root != p->snapshot_length || memcmp(w->room, p->snapshot, w->root) != 0)
 		return KNOWN_NOT;
-	for (unsigned i = 0; i < SHIM_ALIASES; i++) {
+	for (unsigned i = 0; i < ALIAS_OTHER; i++) {
 		const struct shim_alias *alias = &p->alias[i];
 
 		/* What is to come ends in all that has not been walked of path: of the same length it is nothing but that. */
@@ -704,7 +718,7 @@ static unsigned alias_walked(const struct walk *w, const char *path)
 		    alias_begins(alias, path, length))
 			return KNOWN_ALIAS + SHIM_ALIASES * w->pin + i;
 	}
-	return KNOWN_NOT;
+	return w->own == w->size - 1 - w->rest ? alias_other(w->pin, length - w->own) : KNOWN_NOT;
 }
 
 /* The walk passes through D/L. From here on it is in D/snapshots/N, and what it is to hand on begins so. */
@@ -959,6 +973,8 @@ static void remember(const struct walk *w, const struct mapped *m, enum map_leaf
 	if (m->directory == 0 || w->room[w->rest] != '\0' || w->door || w->known == KNOWN_NOT ||
 	    is_unseen_loop(w) || (leaf == LEAF_NAME && !has_leaf(m)))
 		return;
+	if (w->known != KNOWN_CLEAR)
+		memory_add(w->seed, m->path, alias_length(w->known), w->known);
 	if (w->known == KNOWN_CLEAR || m->directory >= alias_length(w->known))
 		memory_add(w->seed, m->path, m->directory, w->known);
 	else
@@ -1031,7 +1047,7 @@ static void walk_alias(const struct mapped *m, enum map_leaf leaf, char *room, s
 	for (unsigned known = KNOWN_ALIAS; known < KNOWN_ALIAS + SHIM_ALIASES * shim.count; known++) {
 		const struct shim_alias *alias = alias_known(known);
 
-		if (want < alias->length || !alias_begins(alias, m->path, m->length) ||
+		if (!alias->text || want < alias->length || !alias_begins(alias, m->path, m->length) ||
 		    memory_find(memory_seed(), alias->text, alias->length) != KNOWN_NOT)
 			continue;
 		struct mapped own __attribute__((cleanup(map_release))) = {

@@ -13,7 +13,8 @@
  * Three ways to the answer, each for what the one before leaves open:
  *
  * 1. To remember (map_quick(), no system call). A text is *known* if its walk, a last link followed, passes through no D/L; or
- *    through one only, at the end of an alias (LOCATION as the pin names it, STORE/latest), which the snapshot's path then replaces.
+ *    through one only, at the end of an alias (LOCATION as the pin names it, STORE/latest, or another text that was seen to lead there), which
+ *    the snapshot's path then replaces.
  *    A path is decided if its directory is known and its last component
  *      - is not followed by the call, and is not named L;
  *      - or the whole is known, too;

@@ -75,7 +75,8 @@ void memory_add(uint64_t seed, const char *text, size_t length, unsigned known)
 	uint64_t hash = hash_text(seed, text, length);
 
 	count();
-	__atomic_store_n(memory_slot(hash), (hash & ~(uint64_t)MEMORY_FACT) | known, __ATOMIC_RELAXED);
+	/* Whoever finds it finds the alias, too, which may have been added just before. */
+	__atomic_store_n(memory_slot(hash), (hash & ~(uint64_t)MEMORY_FACT) | known, __ATOMIC_RELEASE);
 }
 
 void memory_forget(void)

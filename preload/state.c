@@ -165,7 +165,7 @@ static void adopt(struct shim_pin *pin, const char *store, struct handover *give
 
 static void add_alias(struct shim_alias *alias, const char *text, const struct shim_pin *pin)
 {
-	*alias = (struct shim_alias){ text, strlen(text), pin->snapshot, pin->snapshot_length };
+	*alias = (struct shim_alias){ text, text ? strlen(text) : 0, pin->snapshot, pin->snapshot_length };
 	if (shim.longest < alias->length)
 		shim.longest = alias->length;
 }
@@ -184,6 +184,8 @@ static bool add_pin(struct arena *arena, struct shim_pin *pin, const struct pin_
 	pin->snapshot_length = strlen(text->snapshot);
 	add_alias(&pin->alias[0], text->location, pin);
 	add_alias(&pin->alias[ALIAS_LATEST], latest, pin);
+	for (unsigned i = ALIAS_OTHER; i < SHIM_ALIASES; i++)
+		add_alias(&pin->alias[i], NULL, pin);
 	if (shim.longest < pin->snapshot_length)
 		shim.longest = pin->snapshot_length;
 	pin->kept = -1;

@@ -20,15 +20,19 @@
 /* More are ignored: the launcher refuses them, so only a forged environment has them. */
 #define SHIM_PINS_MAX PIN_COUNT_MAX
 
-/* Texts whose walk ends in D/L, so many of each pin: LOCATION as the pin names it, and STORE/latest. */
-#define SHIM_ALIASES 2
+/*
+ * Texts whose walk ends in D/L, so many of each pin: LOCATION as the pin names it, and STORE/latest. And others that are met (a link to
+ * LOCATION, a relative path): of those only the length is kept, which is set once; which texts they are is remembered (memory.h).
+ */
+#define SHIM_ALIASES 4
 #define ALIAS_LATEST 1
+#define ALIAS_OTHER 2 /* the first */
 
 #define SHIM_ROOM 1024
 
 struct shim_alias {
-	const char *text;
-	size_t length;
+	const char *text;     /* NULL: another */
+	size_t length;        /* 0: of none yet */
 	const char *snapshot; /* what takes its place: the pin's */
 	size_t snapshot_length;
 };

@@ -146,7 +146,9 @@ static int build(void **state)
 		.number = 1,
 		.store = { st.st_dev, st.st_ino },
 		.alias = { { location, strlen(location), snapshot, strlen(snapshot) },
-			   { latest, strlen(latest), snapshot, strlen(snapshot) } },
+			   { latest, strlen(latest), snapshot, strlen(snapshot) },
+			   { NULL, 0, snapshot, strlen(snapshot) },
+			   { NULL, 0, snapshot, strlen(snapshot) } },
 	};
 	shim.count = 1;
 	shim.longest = strlen(snapshot);
@@ -509,6 +511,39 @@ static void test_working_directory(void **state)
 	change_to("..");
 }
 
+static unsigned known_as(const char *path)
+{
+	struct mapped m = { .door = -1 };
+
+	map_quick(&m, AT_FDCWD, path, LEAF_FOLLOW);
+	return m.known;
+}
+
+/* What leads to the entry and is none of the pin's own texts is an alias, too, as long as there is room for its length. */
+static void test_other_aliases(void **state)
+{
+	(void)state;
+	memory_forget();
+	for (unsigned i = ALIAS_OTHER; i < SHIM_ALIASES; i++)
+		shim.pins[0].alias[i].length = 0;
+	compare_all(AT_FDCWD, "other/dev/pkg");
+	assert_int_equal(known_as("other/dev/pkg"), KNOWN_ALIAS + ALIAS_OTHER);
+	assert_int_equal(known_as("other/dev"), KNOWN_ALIAS + ALIAS_OTHER);
+	compare_all(AT_FDCWD, "chain/dev/pkg");
+	assert_int_equal(known_as("chain/dev/pkg"), KNOWN_ALIAS + ALIAS_OTHER);
+	compare_all(AT_FDCWD, "parent/gentoo/dev/pkg");
+	assert_int_equal(known_as("parent/gentoo/dev/pkg"), KNOWN_ALIAS + ALIAS_OTHER + 1);
+	compare_all(AT_FDCWD, "repos/gentoo/dev/pkg");
+	assert_int_equal(known_as("repos/gentoo/dev/pkg"), KNOWN_NOT);
+	compare_all(AT_FDCWD, in_top("repos/gentoo/dev/pkg"));
+	assert_int_equal(known_as(in_top("repos/gentoo/dev/pkg")), KNOWN_ALIAS);
+	/* relative texts are those of this directory */
+	change_to("plain");
+	assert_int_equal(known_as("other/dev/pkg"), KNOWN_NOT);
+	compare_all(AT_FDCWD, "../other/dev/pkg");
+	change_to("..");
+}
+
 /* A child that shares the memory has a working directory of its own. */
 static int in_other_directory(void *argument)
 {
@@ -664,6 +699,7 @@ int main(void)
 		cmocka_unit_test(test_random_paths),
 		cmocka_unit_test(test_long_paths),
 		cmocka_unit_test(test_working_directory),
+		cmocka_unit_test(test_other_aliases),
 		cmocka_unit_test(test_shared_memory),
 		cmocka_unit_test(test_memory_grows),
 		cmocka_unit_test(test_memory_off),
