@@ -18,6 +18,16 @@ tests_preload_exec_static_CPPFLAGS =
 tests_preload_exec_static_CFLAGS = $(WARN_CFLAGS)
 tests_preload_exec_static_LDFLAGS = -all-static
 
-exec_bats = tests/preload/refuse.bats tests/preload/exec.bats
+check_PROGRAMS += tests/preload/processes tests/preload/old
+tests_preload_processes_SOURCES = tests/preload/processes.c
+tests_preload_processes_CPPFLAGS = $(PROBE_CPPFLAGS)
+tests_preload_processes_CFLAGS = $(WARN_CFLAGS)
+tests_preload_processes_LDFLAGS =
+tests_preload_old_SOURCES = tests/preload/old.c
+tests_preload_old_CPPFLAGS = $(PROBE_CPPFLAGS)
+tests_preload_old_CFLAGS = $(WARN_CFLAGS)
+tests_preload_old_LDFLAGS =
+
+exec_bats = tests/preload/refuse.bats tests/preload/exec.bats tests/preload/processes.bats
 TESTS += $(exec_bats)
 EXTRA_DIST += $(exec_bats)
