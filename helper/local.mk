@@ -58,6 +58,7 @@ helper_libhelper_a_SOURCES = \
 	helper/store/verify.c helper/store/verify.h \
 	helper/launcher/keeper.c helper/launcher/keeper.h \
 	helper/launcher/loadable.c helper/launcher/loadable.h \
+	helper/launcher/within.c helper/launcher/within.h \
 	helper/launcher/namespace.c helper/launcher/namespace.h \
 	helper/launcher/namespace_cover.c helper/launcher/namespace_cover.h \
 	helper/launcher/pinning.c helper/launcher/pinning.h \

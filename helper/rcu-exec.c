@@ -38,8 +38,12 @@
 #include "helper/launcher/loadable.h"
 #include "helper/launcher/namespace.h"
 #include "helper/launcher/pinning.h"
+#include "helper/launcher/within.h"
 
 #define ENV_SHIM "RCU_EXEC_SHIM"
+
+/* The first word of our own second start, with the shim, which then looks COMMAND up (helper/launcher/within.h). */
+#define WORD_LOOK "--look-up"
 
 enum {
 	STATUS_CANNOT_PIN = 125,
@@ -423,6 +427,31 @@ static void choose_launcher(const struct launch *launch)
 		unsetenv(ENV_LAUNCHER);
 }
 
+/* ENOENT is also what execve(2) says of a file whose interpreter is missing. */
+static int cannot_run(const char *file, struct err *err)
+{
+	int error = errno;
+	bool missing = error == ENOENT && (!strchr(file, '/') || access(file, F_OK) != 0);
+
+	errno = error;
+	return err_errno(err, missing ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN, file, "cannot be run");
+}
+
+/* Returns only if it failed: then COMMAND is executed from here, as it is found now. */
+static void look_up_again(char **command)
+{
+	size_t count = 0;
+
+	while (command[count])
+		count++;
+	char **words = alloc_grow(NULL, count + 3, sizeof(*words));
+	words[0] = (char *)"rcu-exec";
+	words[1] = (char *)WORD_LOOK;
+	memcpy(words + 2, command, (count + 1) * sizeof(*words));
+	execv("/proc/self/exe", words);
+	free(words);
+}
+
 /* Returns only if it failed. */
 static int become_command(struct launch *launch, struct err *err)
 {
@@ -435,15 +464,13 @@ static int become_command(struct launch *launch, struct err *err)
 	if (launch->strict)
 		setenv(ENV_STRICT, "1", 1);
 	choose_launcher(launch);
+	if (!launch->reexec && !launch->in_namespace && within_pinned(&launch->pinning, file))
+		look_up_again(launch->command);
 	if (launch->reexec)
 		execv(file, launch->command);
 	else
 		execvp(file, launch->command);
-	/* ENOENT is also what execve(2) says of a file whose interpreter is missing. */
-	int error = errno;
-	bool missing = error == ENOENT && (!strchr(file, '/') || access(file, F_OK) != 0);
-	errno = error;
-	return err_errno(err, missing ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN, file, "cannot be run");
+	return cannot_run(file, err);
 }
 
 static int take_pins(struct launch *launch, struct err *err)
@@ -511,6 +538,11 @@ int main(int argc, char **argv)
 	int status = 0;
 
 	err_program = "rcu-exec";
+	if (argc > 2 && strcmp(argv[1], WORD_LOOK) == 0) {
+		execvp(argv[2], argv + 2);
+		cannot_run(argv[2], &err);
+		return err_print(&err);
+	}
 	stand_aside(&launch.aside);
 	launch.pinning.outer = launch.aside.pins;
 	launch.strict = launch.aside.strict;

@@ -388,7 +388,7 @@ __attribute__((noinline)) static size_t decide(struct mapped *m, enum map_leaf l
 		return 0;
 	if (__atomic_load_n(&confined, __ATOMIC_RELAXED))
 		return quick_confined(m, leaf);
-	m->walk = is_for_walk(m, leaf);
+	m->walk = is_for_walk(m, leaf) || m->door == DOOR_IN_ROOT;
 	if (m->walk)
 		return room_for_walk(m->length);
 	size_t length = length_wanted(m, leaf);
@@ -617,7 +617,8 @@ struct walk {
 	bool entry;         /* the last component is a D/L that is not followed */
 	bool door;          /* it went through a door of procfs: what is behind it changes with the process */
 	bool text;          /* DOOR_IS_TEXT */
-	uint64_t seed;      /* for what is remembered, from before the walk */
+	bool in_root;  /* DOOR_IN_ROOT: what is absolute begins in dir, and `..` does not lead out of it */
+	uint64_t seed; /* for what is remembered, from before the walk */
 };
 
 enum step {
@@ -702,6 +703,15 @@ static unsigned alias_other(unsigned pin, size_t length)
 	return KNOWN_NOT;
 }
 
+/* Would `..`, the component, lead out of the root? */
+static bool leaves_root(const struct walk *w, const struct component *c)
+{
+	struct stat here, root;
+
+	return w->in_root && stat_parent(w, c, &here) == 0 && sys_fstatat(w->dir, ".", &root, 0) == 0 &&
+	       here.st_ino == root.st_ino && here.st_dev == root.st_dev;
+}
+
 /* The alias of the pin that all that has been walked of the caller's path is; KNOWN_NOT if it is none. */
 static unsigned alias_walked(const struct walk *w, const char *path)
 {
@@ -779,6 +789,8 @@ static enum step follow(struct walk *w, const struct component *c, const char *p
 	if (is_entry(w, c, &pin))
 		return pass_entry(w, c, pin, path);
 	bool door = is_door(w, w->room + gap);
+	if (door && w->in_root) /* EXDEV */
+		return STEP_STOP;
 	w->door |= door;
 	if (door && !w->text) {
 		skip_slashes(w);
@@ -877,6 +889,11 @@ static enum step walk_component(struct walk *w, enum map_leaf leaf, const char *
 
 	if (*next == '\0')
 		return STEP_DONE;
+	if (*next == '/' && w->in_root) {
+		w->end = w->begin;
+		skip_slashes(w);
+		return STEP_ON;
+	}
 	if (*next == '/') {
 		unsigned known;
 		const size_t length = known_to_come(w, leaf, memory_seed(), &known);
@@ -907,6 +924,8 @@ static enum step walk_component(struct walk *w, enum map_leaf leaf, const char *
 	if (w->own > w->size - 1 - w->rest)
 		w->own = w->size - 1 - w->rest;
 	if (c.length == 2 && memcmp(w->room + c.name, "..", 2) == 0) {
+		if (leaves_root(w, &c))
+			w->end = w->begin;
 		skip_slashes(w);
 		return STEP_ON;
 	}
@@ -1007,6 +1026,8 @@ static size_t walk(struct mapped *m, enum map_leaf leaf, char *room, size_t size
 		.own = m->length,
 		.known = KNOWN_CLEAR,
 		.text = m->door == DOOR_IS_TEXT,
+		.in_root = m->door == DOOR_IN_ROOT,
+		.door = m->door == DOOR_IN_ROOT, /* nothing of such a walk is true of another */
 		.seed = seed_for(m),
 	};
 	enum step step;
@@ -1015,7 +1036,7 @@ static size_t walk(struct mapped *m, enum map_leaf leaf, char *room, size_t size
 	if (size <= m->length + 1)
 		return room_for_walk(m->length);
 	memcpy(room + w.rest, m->path, m->length + 1);
-	const size_t length = m->path[0] == '/' ? 0 : known_to_come(&w, leaf, w.seed, &known);
+	const size_t length = m->path[0] == '/' || w.in_root ? 0 : known_to_come(&w, leaf, w.seed, &known);
 	step = length ? jump(&w, length, known, true) : STEP_ON;
 	while (step == STEP_ON)
 		step = walk_component(&w, leaf, m->path);

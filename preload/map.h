@@ -72,6 +72,7 @@ struct mapped {
 	int flags;  /* LEAF_OPEN, LEAF_OPEN_DIRECTORY: set by the caller */
 	int opened; /* MAP_OPENED */
 	int door; /* -1, or a descriptor that a path longer than PATH_MAX begins with; closed at the end of scope */
+#define DOOR_IN_ROOT (-3) /* before MAP_ON() with nothing known: `dir` is the root of the walk (RESOLVE_IN_ROOT) */
 #define DOOR_IS_TEXT (-2) /* before MAP(): a door of procfs is the text that readlink(2) says (realpath) */
 
 	/* between map_quick() and map_place() */

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/sys.h"
 #include "preload/wrap.h"
 
 #ifndef SYS_fchmodat2
@@ -221,6 +222,72 @@ static long answer(const struct raw_call *c, struct mapped *m, const struct argu
 	return result;
 }
 
+/* What the kernel finds by this path as the call has it resolved. */
+static int open_alike(const struct mapped *m, const char *path, const struct open_how *how)
+{
+	const struct open_how look = { .flags = O_PATH | O_CLOEXEC | (how->flags & O_NOFOLLOW),
+				       .resolve = how->resolve };
+
+	return (int)sys_call(SYS_openat2, m->dir, (long)path, (long)&look, sizeof(look), 0, 0);
+}
+
+/* A name that is to be made: in which directory? */
+static int creation_refused(const struct mapped *m, const struct open_how *how)
+{
+	const char *slash = strrchr(m->path, '/'), *name = slash ? slash + 1 : m->path;
+	const size_t length = (size_t)(name - m->path);
+	char *directory = __builtin_alloca(length + 2);
+
+	memcpy(directory, m->path, length);
+	memcpy(directory + length, ".", 2);
+	int fd = open_alike(m, directory, how);
+	if (fd < 0)
+		return 0;
+	int error = refuse_open(fd, name, (int)how->flags);
+	sys_close(fd);
+	return error;
+}
+
+/* What would be written is opened first, as O_PATH. What cannot be opened for writing anyway is left to the kernel. */
+static int open_is_refused(const struct mapped *m, const struct open_how *how)
+{
+	const bool makes = how->flags & O_CREAT, in_it = (how->flags & O_TMPFILE) == O_TMPFILE;
+	struct stat st;
+
+	if (!m->path || ((how->flags & O_ACCMODE) == O_RDONLY && !(how->flags & (O_CREAT | O_TRUNC))))
+		return 0;
+	int fd = open_alike(m, m->path, how);
+	if (fd < 0)
+		return fd == -ENOENT && makes ? creation_refused(m, how) : 0;
+	bool matters = sys_fstat(fd, &st) == 0 && (in_it ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode)) &&
+		       !(makes && (how->flags & O_EXCL)) &&
+		       ((how->flags & O_ACCMODE) != O_RDONLY || (how->flags & O_TRUNC));
+	int error = matters ? refuse_opened(fd) : 0;
+	sys_close(fd);
+	return error;
+}
+
+/*
+ * openat2() without links, or with the directory as its root. No link: where there is one the kernel refuses, and a mapped path would have none.
+ * In a root of its own a path's text is another one's, which those who know nothing but text (behind a filter) leave alone.
+ */
+static long open_resolved(struct arguments *a, const struct open_how *how)
+{
+	const char *path = (const char *)a->at[1];
+
+	MAPPED(m);
+	m.door = DOOR_IN_ROOT;
+	m.dir = (int)a->at[0];
+	m.path = path;
+	if (!(how->resolve & RESOLVE_NO_SYMLINKS) && !map_is_confined())
+		MAP_ON(m, m.dir, path, open_leaf(path, (int)how->flags), (struct glance){ KNOWN_NOT });
+	int error = open_is_refused(&m, how);
+	if (error)
+		return fail(error);
+	a->at[1] = (long)m.path;
+	return make(a);
+}
+
 static long one_path(const struct raw_call *c, struct arguments *a)
 {
 	int flags = flags_of(c, a);
@@ -293,19 +360,22 @@ static long two_looks(struct arguments *a, int from_dir, int to_dir)
 	return result;
 }
 
-/* A link on the way would be refused by the kernel, so there is none; in a root of its own a path means another thing. */
-static bool is_literal(const struct arguments *a)
+static long open_how(const struct raw_call *c, struct arguments *a)
 {
 	const struct open_how *how = (const void *)a->at[2];
 
-	return a->number == SYS_openat2 && how && (how->resolve & (RESOLVE_NO_SYMLINKS | RESOLVE_IN_ROOT));
+	if (!how)
+		return make(a);
+	return how->resolve & (RESOLVE_NO_SYMLINKS | RESOLVE_IN_ROOT) ? open_resolved(a, how)
+								      : one_path(c, a);
 }
 
 static long by_number(struct arguments *a)
 {
 	for (size_t i = 0; i < RAW_CALLS; i++)
 		if (raw_calls[i].number == a->number)
-			return is_literal(a) ? make(a) : one_path(&raw_calls[i], a);
+			return raw_calls[i].rule == OPEN_HOW ? open_how(&raw_calls[i], a)
+							     : one_path(&raw_calls[i], a);
 	return make(a);
 }
 

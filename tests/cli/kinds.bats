@@ -172,6 +172,43 @@ by_musl() {
 	judge "file capability, by root" "$RCU_EXEC" -l "$LOCATION" -- "$T/capable" -c "$STAY" b "$LOCATION" "$T/pid"
 }
 
+# A version whose programs and plugins need a library beside them: libraries VERSION
+libraries() {
+	make_version "$SOURCE" "$1"
+	mkdir "$SOURCE/lib" "$SOURCE/bin"
+	echo "const char *say(void) { return \"$1\"; }" >"$T/say.c"
+	echo 'const char *say(void); const char *plugin(void) { return say(); }' >"$T/plugin.c"
+	echo '#include <stdio.h>
+		const char *say(void); int main(void) { return puts(say()) < 0; }' >"$T/program.c"
+	cc -shared -fPIC -o "$SOURCE/lib/libsay.so" "$T/say.c"
+	cc -shared -fPIC -o "$SOURCE/lib/plugin.so" "$T/plugin.c" -L"$SOURCE/lib" -lsay -Wl,-rpath,'$ORIGIN'
+	cc -o "$SOURCE/bin/by-origin" "$T/program.c" -L"$SOURCE/lib" -lsay -Wl,-rpath,'$ORIGIN/../lib'
+	cc -o "$SOURCE/bin/by-location" "$T/program.c" -L"$SOURCE/lib" -lsay -Wl,-rpath,"$LOCATION/lib"
+	repo sync --quiet --set sync-rcu-max-delete=100% --type rsync --uri "$SOURCE"
+}
+
+@test "libraries that a program or a plugin needs: by \$ORIGIN the shim pins them, by LOCATION in a RUNPATH the namespace" {
+	local via
+	libraries first
+	libraries second-one
+	echo '#include <dlfcn.h>
+		#include <stdio.h>
+		int main(int argc, char **argv)
+		{
+			void *object = dlopen(argv[1], RTLD_NOW);
+			const char *(*plugin)(void) = object ? (const char *(*)(void))dlsym(object, "plugin") : 0;
+			return !plugin || puts(plugin()) < 0;
+		}' >"$T/host.c"
+	cc -o "$T/host" "$T/host.c" -ldl
+	for via in preload namespace; do
+		[ "$("$RCU_EXEC" --via=$via -l "$LOCATION" -s 2 -- "$LOCATION/bin/by-origin")" = first ]
+		[ "$("$RCU_EXEC" --via=$via -l "$LOCATION" -s 2 -- bash -c '"$0"' "$LOCATION/bin/by-origin")" = first ]
+		[ "$("$RCU_EXEC" --via=$via -l "$LOCATION" -s 2 -- "$T/host" "$LOCATION/lib/plugin.so")" = first ]
+	done
+	[ "$("$RCU_EXEC" --via=namespace -l "$LOCATION" -s 2 -- "$LOCATION/bin/by-location")" = first ]
+	[ "$("$T/host" "$LOCATION/lib/plugin.so")" = second-one ]
+}
+
 @test "raw system calls, closes everything" {
 	raw "$T/raw"
 	judge "raw system calls, closes everything" "$RCU_EXEC" -l "$LOCATION" -- \

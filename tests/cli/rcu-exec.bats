@@ -176,6 +176,40 @@ cannot_pin() {
 	run -126 rcu_exec -l "$LOCATION" -- "$T"
 }
 
+@test "a command in the location, its interpreter and what PATH finds there are of the pinned version" {
+	local version
+	for version in A B; do
+		make_version "$SOURCE" $version
+		mkdir "$SOURCE/bin"
+		cp /bin/sh "$SOURCE/bin/sh"
+		printf '#!/bin/sh\necho %s "$0" "$@"\n' $version >"$SOURCE/bin/say"
+		printf '#!%s/bin/interpreter\n' "$LOCATION" >"$SOURCE/bin/script"
+		cp "$SOURCE/bin/script" "$T/script"
+		chmod 755 "$SOURCE/bin"/* "$T/script"
+		cc -DVERSION="\"$version\"" -x c -o "$SOURCE/bin/interpreter" - <<<'#include <stdio.h>
+			int main(int c, char **v) { return printf("%s %d\n", VERSION, c) < 0; }'
+		[ $version = B ] || cp "$SOURCE/bin/say" "$SOURCE/bin/only-in-a"
+		repo sync --quiet --set sync-rcu-max-delete=100% --type rsync --uri "$SOURCE"
+	done
+	run -0 rcu_exec -l "$LOCATION" -s 1 -- "$LOCATION/bin/say" x "y z"
+	[ "$output" = "A $STORE/snapshots/1/bin/say x y z" ]
+	[ "$(rcu_exec -l "$LOCATION" -s 1 -- "$LOCATION/bin/script")" = "A 2" ]
+	[ "$(rcu_exec -l "$LOCATION" -s 1 -- "$T/script")" = "A 2" ]
+	[ "$(rcu_exec -l "$LOCATION" -- "$T/script")" = "B 2" ]
+	[[ $(PATH=$LOCATION/bin:$PATH rcu_exec -l "$LOCATION" -s 1 -- say) == "A "* ]]
+	[[ $(PATH=/bin:$LOCATION/bin rcu_exec --via=preload --strict -l "$LOCATION" -s 1 -- only-in-a) == "A "* ]]
+	[[ $(rcu_exec -l "$LOCATION" -s 1 -- "$LOCATION/bin/only-in-a") == "A "* ]]
+	[[ $(cd "$LOCATION/bin" && rcu_exec -l "$LOCATION" -s 1 -- ./say) == "A "* ]]
+	refused 127 "cannot be run" rcu_exec -l "$LOCATION" -s 2 -- "$LOCATION/bin/only-in-a"
+	refused 126 "cannot be run" rcu_exec -l "$LOCATION" -s 1 -- "$LOCATION/version"
+	# it is the command all the same: pid, name, and nothing of us in its arguments
+	background "$RCU_EXEC" -l "$LOCATION" -s 1 -- "$LOCATION/bin/sh" -c 'sleep 1000; :'
+	wait_until grep -q '^sh$' "/proc/$BACKGROUND/comm"
+	wait_until grep -q pins/1 "/proc/$BACKGROUND/maps"
+	[ "$(tr '\0' ' ' <"/proc/$BACKGROUND/cmdline")" = "$LOCATION/bin/sh -c sleep 1000; : " ]
+	[ "$(readlink "/proc/$BACKGROUND/exe")" = "$STORE/snapshots/1/bin/sh" ]
+}
+
 @test "a script without #! is run by the shell, as by execvp" {
 	sync_version A
 	echo 'echo "$0 $1"' >"$T/script"

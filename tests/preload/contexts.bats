@@ -161,6 +161,46 @@ print(sorted(os.listdir(sys.argv[1])))' "$LOCATION"
 	[ "$("$PROBES/contexts" confined-start "$LOCATION/version")" = $'ten\nten' ]
 }
 
+@test "openat2 in a root of its own: absolute paths and links begin there, and .. does not lead out" {
+	cat >"$T/in-root.py" <<-'END'
+		import ctypes, os, struct, sys
+		call = ctypes.CDLL(None, use_errno=True).syscall
+		def read(root, path, flags=0, resolve=0x10):
+		    dir = os.open(root, os.O_PATH)
+		    fd = call(437, dir, path.encode(), struct.pack("QQQ", flags, 0o644 if flags & os.O_CREAT else 0, resolve), 24)
+		    os.close(dir)
+		    if fd < 0:
+		        return os.strerror(ctypes.get_errno())
+		    with open(fd, "rb") as file:
+		        return file.read().decode().strip()
+		root, store = sys.argv[1:3]
+		for path in "/latest/version", "latest/version", "../../latest/version", "snapshots/../../latest/app-misc/one/../../version", \
+		        "/rooted", "rooted/../version", "deep/up", "latest/none", "snapshots/10/version":
+		    print(path, read(store, path), read(store, path, os.O_RDWR), sep=": ")
+		for path in "snapshots/1/version", "latest/version", "snapshots/1/none":
+		    print("no links:", path, read(store, path, os.O_RDWR, 4), sep=": ")
+		print("new", read(store, "latest/new", os.O_RDWR | os.O_CREAT) if len(sys.argv) > 3 else "Read-only file system", sep=": ")
+		for path in store + "/latest/version", "in/location/version", "in/store/latest/version", "/in/absolute/version":
+		    print(path.replace(root, "ROOT"), read(root, path), sep=": ")
+	END
+	ln -s /latest/version "$STORE/rooted"
+	mkdir "$STORE/deep" "$T/in"
+	ln -s ../../../latest/version "$STORE/deep/up"
+	mount_bind "$T" "$T/in" 2>/dev/null || ln -sfn .. "$T/in/x"
+	ln -s /store/latest "$T/absolute"
+	for n in 1 10; do
+		ln -sfn snapshots/$n "$STORE/latest"
+		[ $n = 10 ] || /usr/bin/python3 "$T/in-root.py" "$T" "$STORE" | sed "s/Read-only file system/one/" >"$T/want"
+	done
+	pinned /usr/bin/python3 "$T/in-root.py" "$T" "$STORE" new >"$T/got"
+	diff "$T/want" <(sed "s/Read-only file system/one/" "$T/got")
+	grep -qx '/latest/version: one: Read-only file system' "$T/got"
+	grep -qx 'no links:: snapshots/1/version: Read-only file system' "$T/got"
+	grep -qx 'new: Read-only file system' "$T/got"
+	grep -qx 'deep/up: one: Read-only file system' "$T/got"
+	/usr/bin/python3 "$T/in-root.py" "$T" "$STORE" | grep -q '^/latest/version: ten'
+}
+
 @test "freopen without a path does not open a pinned file for writing" {
 	context reopen "$LOCATION/version"
 	[ "$(cat "$PINNED/version")" = one ]

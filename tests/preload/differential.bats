@@ -10,7 +10,7 @@ setup_file() {
 	export ROOM=$BATS_FILE_TMPDIR/room
 	export PLACE=$ROOM/place OUTSIDE=$ROOM/outside MODEL=$ROOM/model
 	export STORE=$ROOM/store LOCATION=$ROOM/place/location
-	export CELLS=$BATS_FILE_TMPDIR/cells PROBE_FOLLOW=1
+	export CELLS=$BATS_FILE_TMPDIR/cells PROBE_FROZEN=1
 	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/file" "$BATS_FILE_TMPDIR" 2>/dev/null || :
 	mkdir -p "$PLACE" "$OUTSIDE" "$MODEL" "$ROOM/etc" "$STORE/snapshots" "$STORE/.rcu-repo/pins" "$CELLS"
 	mkdir -p "$ROOM/bound-store" "$ROOM/bound-place"

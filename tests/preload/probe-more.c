@@ -232,13 +232,14 @@ static void stream_walk(int options)
 	say(stream_close(fts));
 }
 
+/* PROBE_FROZEN is set where the pinned program and the bare one see one version in latest. */
 static void stream_walks(any_call *call)
 {
 	(void)call;
 	stream_walk(FTS_PHYSICAL);
 	stream_walk(FTS_PHYSICAL | FTS_NOCHDIR);
 	stream_walk(FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_SEEDOT);
-	if (getenv("PROBE_FOLLOW"))
+	if (getenv("PROBE_FROZEN"))
 		stream_walk(FTS_LOGICAL);
 }
 
@@ -302,6 +303,18 @@ static void raw_openat(any_call *call)
 	say_object(syscall(SYS_openat, dir, path, O_RDONLY | O_DIRECTORY));
 }
 
+static void in_root(int root)
+{
+	struct open_how how = { .resolve = RESOLVE_IN_ROOT };
+
+	for (int flags = O_RDONLY; flags <= O_RDWR; flags += O_RDWR) {
+		how.flags = (unsigned)flags;
+		say_object(syscall(SYS_openat2, root, path, &how, sizeof(how)));
+		how.flags |= O_NOFOLLOW;
+		say_object(syscall(SYS_openat2, root, path, &how, sizeof(how)));
+	}
+}
+
 static void raw_openat2(any_call *call)
 {
 	struct open_how how = { .flags = O_RDONLY };
@@ -310,6 +323,12 @@ static void raw_openat2(any_call *call)
 	say_object(syscall(SYS_openat2, dir, path, &how, sizeof(how)));
 	how.flags = O_PATH | O_NOFOLLOW;
 	say_object(syscall(SYS_openat2, dir, path, &how, sizeof(how)));
+	if (getenv("PROBE_FROZEN")) {
+		in_root(dir);
+		int root = open("/", O_PATH | O_DIRECTORY);
+		in_root(root);
+		close(root);
+	}
 }
 
 static void raw_stat(any_call *call)
