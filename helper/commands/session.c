@@ -483,7 +483,7 @@ void session_reclaim(struct session *session)
 					     .ttl_days = session->repo->ttl_days,
 					     .recycle = true };
 	struct numbers numbers, pinned = { .list = NULL };
-	struct err err = ERR_NONE;
+	struct err err = ERR_NONE, late = ERR_NONE;
 
 	/* The tree that was exchanged out holds what exists once: it is there to be looked at, whatever the rules.
 	 * After an unsure publish the version before this one may come back: it must be there then. */
@@ -492,6 +492,8 @@ void session_reclaim(struct session *session)
 	if (command_numbers(&session->store, &numbers, &err) != 0 ||
 	    reclaim(&session->store, &rules, note_pinned, &pinned, &err) != 0)
 		warn(session->repo->name, "not all could be reclaimed: %s", err.text);
+	if (session->store.storage->ready_spare(&session->store, &late) != 0)
+		warn(session->repo->name, "the spare could not be kept: %s", late.text);
 	look_warn_stuck(session->repo, &session->store, &pinned);
 	numbers_release(&numbers);
 	numbers_release(&pinned);

@@ -161,16 +161,21 @@ static int stage_latest(struct store *store, enum stage_kind kind, int dir, cons
  * It was a snapshot that no reader had pinned, or a staged tree. Who is still in it without a pin (the ttl is over for
  * him) would see the new version come: he is looked for behind the rename, since nobody but root can enter a directory
  * of mode 0700 by its name, and then the tree goes to trash, as without all this.
+ *
+ * spare/N@BOOT@clear is one in which that look found nobody: no snapshot's reader can be in it any more, for it has had no
+ * name under snapshots/ since, and who had nothing in it then can get in only as root and by this very name. It need not
+ * be looked for again. It was brought forward before it got this name (ready_spare), by way of staging/.
  */
 
 #define SPARE_BOOT "@"
+#define SPARE_CLEAR "@clear"
 
-static char *spare_name(uint64_t number)
+static char *spare_name(uint64_t number, bool clear)
 {
 	char boot[BOOT_ID_ROOM];
 
 	identity_boot(boot);
-	return alloc_printf("%" PRIu64 SPARE_BOOT "%s", number, boot);
+	return alloc_printf("%" PRIu64 SPARE_BOOT "%s%s", number, boot, clear ? SPARE_CLEAR : "");
 }
 
 /* The first name in spare/; NULL: there is none. The caller frees it. */
@@ -204,7 +209,7 @@ static bool is_shared_store(const struct store *store)
 
 /* dir/name becomes the spare. 1: there is one. */
 static int spare_put(const struct store *store, const char *dir, const char *name, uint64_t number,
-		     struct err *err)
+		     bool clear, struct err *err)
 {
 	char *there = spare_find(store);
 
@@ -215,7 +220,7 @@ static int spare_put(const struct store *store, const char *dir, const char *nam
 	int spares = from >= 0 ? open_below(store, STORE_SPARE, err) : -1;
 	int result = -1;
 	if (spares >= 0) {
-		char *spare = spare_name(number);
+		char *spare = spare_name(number, clear);
 
 		result = move(from, name, spares, spare);
 		if (result != 0)
@@ -236,13 +241,13 @@ static int hardlink_recycle(struct store *store, uint64_t number, struct err *er
 	if (is_shared_store(store))
 		return 1;
 	snapshot_number_format(number, name);
-	return spare_put(store, STORE_SNAPSHOTS, name, number, err);
+	return spare_put(store, STORE_SNAPSHOTS, name, number, false, err);
 }
 
 static int hardlink_put_back(struct store *store, const struct staging *staging, uint64_t number,
 			     struct err *err)
 {
-	int result = spare_put(store, STORE_STAGING, staging->id, number, err);
+	int result = spare_put(store, STORE_STAGING, staging->id, number, false, err);
 
 	return result == 1 ? to_trash(store, STORE_STAGING, staging->id, err) < 0 ? -1 : 0 : result;
 }
@@ -279,24 +284,17 @@ static int hardlink_look_spare(const struct store *store, uint64_t *number, stru
 	return result;
 }
 
-/* What it may differ in from snapshot `number`. */
-static void spare_changes(const struct store *store, const char *name, uint64_t number,
-			  struct changes *changes)
+/* Of which snapshot it is, if it was put there under this boot: then *clear, too, can be relied on. */
+static bool spare_parse(const char *name, uint64_t *number, bool *clear)
 {
-	const size_t length = strcspn(name, SPARE_BOOT);
-	uint64_t from;
-
-	if (!snapshot_number_parse(name, length, &from)) {
-		changes_set_unknown(changes);
-		return;
-	}
-	char *fresh = spare_name(from);
-	if (strcmp(fresh, name) == 0)
-		record_changes(store, from, number, changes);
-	else
-		changes_set_unknown(changes);
-	free(fresh);
-	changes_sort(changes);
+	if (!snapshot_number_parse(name, strcspn(name, SPARE_BOOT), number))
+		return false;
+	char *occupied = spare_name(*number, false), *empty = spare_name(*number, true);
+	*clear = strcmp(name, empty) == 0;
+	const bool ours = *clear || strcmp(name, occupied) == 0;
+	free(occupied);
+	free(empty);
+	return ours;
 }
 
 /* staging/ID, which was the spare, becomes as snapshots/N. */
@@ -314,19 +312,26 @@ static int spare_forward(const struct store *store, int dir, const char *id, uin
 	return result;
 }
 
-/* The spare becomes staging/ID, as snapshot `number`: 0. 1: it does not, and is gone. */
-static int spare_take(struct store *store, int dir, const char *id, uint64_t number)
+/* The spare becomes staging/ID, as snapshot `number`: 0. 1: it does not, and is gone. `looked`: nobody is in it. */
+static int spare_take(struct store *store, int dir, const char *id, uint64_t number, bool looked)
 {
 	struct changes changes = CHANGES_NONE;
 	struct err ignored = ERR_NONE;
 	char *name = spare_find(store);
+	bool clear = false;
+	uint64_t from;
 
 	if (name == NULL)
 		return 1;
+	const bool ours = spare_parse(name, &from, &clear);
 	char *old = alloc_printf(STORE_SPARE "/%s", name), *path = alloc_printf("%s/%s", store->path, old);
-	int result = !is_shared_store(store) && occupants_none(path) ? 0 : -1;
+	int result = !is_shared_store(store) && (looked || clear || occupants_none(path)) ? 0 : -1;
 	if (result == 0) {
-		spare_changes(store, name, number, &changes);
+		if (ours)
+			record_changes(store, from, number, &changes);
+		else
+			changes_set_unknown(&changes);
+		changes_sort(&changes);
 		result = renameat2(store->dir, old, dir, id, RENAME_NOREPLACE);
 	}
 	if (result != 0)
@@ -338,6 +343,31 @@ static int spare_take(struct store *store, int dir, const char *id, uint64_t num
 	free(old);
 	free(name);
 	return result == 0 ? 0 : 1;
+}
+
+static int hardlink_ready_spare(struct store *store, struct err *err)
+{
+	uint64_t from, latest;
+	bool clear;
+	char *name = spare_find(store);
+	const bool wanted = name != NULL && !(spare_parse(name, &from, &clear) && clear);
+	char *path = wanted ? alloc_printf("%s/" STORE_SPARE "/%s", store->path, name) : NULL;
+	const bool free_of_all = wanted && occupants_none(path);
+
+	free(name);
+	free(path);
+	if (!free_of_all)
+		return 0;
+	if (store_latest(store, &latest, err) != 0)
+		return -1;
+	int dir = open_below(store, STORE_STAGING, err), result = dir < 0 ? -1 : 0;
+	char *id = new_id();
+	if (dir >= 0 && latest != 0 && spare_take(store, dir, id, latest, true) == 0)
+		result = spare_put(store, STORE_STAGING, id, latest, true, err);
+	if (dir >= 0)
+		close(dir);
+	free(id);
+	return result;
 }
 
 /* ---- staging ---- */
@@ -378,7 +408,7 @@ static int stage_into(struct store *store, enum stage_kind kind, int dir, const 
 {
 	int result;
 
-	if (kind == STAGE_BRANCH && number != 0 && spare_take(store, dir, id, number) == 0)
+	if (kind == STAGE_BRANCH && number != 0 && spare_take(store, dir, id, number, false) == 0)
 		return 0;
 	if (number != 0)
 		result = stage_latest(store, kind, dir, id, number, err);
@@ -600,6 +630,7 @@ const struct storage storage_hardlink = {
 	.reclaim = hardlink_reclaim,
 	.recycle = hardlink_recycle,
 	.put_back = hardlink_put_back,
+	.ready_spare = hardlink_ready_spare,
 	.look_spare = hardlink_look_spare,
 	.drop_spare = hardlink_drop_spare,
 	.empty_trash = hardlink_empty_trash,

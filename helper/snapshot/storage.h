@@ -101,6 +101,13 @@ struct storage {
 	/* The staged tree, which is as snapshot `number`, becomes the spare; else as discard. */
 	int (*put_back)(struct store *store, const struct staging *staging, uint64_t number, struct err *err);
 
+	/*
+	 * Brings the spare forward to latest, now that nobody waits for it, so that the next STAGE_BRANCH costs next to nothing.
+	 * None is fine; one that somebody may be in stays as it is, for the next
+	 * staging to judge.
+	 */
+	int (*ready_spare)(struct store *store, struct err *err);
+
 	/* Is there a spare? 1, and which snapshot it is as; 0, or -1. Where `measure` is not NULL it is measured. Works without
 	 * the lock. */
 	int (*look_spare)(const struct store *store, uint64_t *number, struct measure *measure,

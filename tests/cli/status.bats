@@ -72,7 +72,7 @@ says() {
 	done
 	[ -n "$(ls "$STORE/.rcu-repo/spare")" ] || skip "in a PID namespace nothing is recycled"
 	says 'spare = items["spare"]
-		assert (spare["number"], spare["state"], spare["size"]) == (1, "ready", None), rows'
+		assert (spare["number"], spare["state"], spare["size"]) == (3, "ready", None), rows'
 	says 'assert items["spare"]["size"] > 0, rows' --measure
 	repo gc
 	says 'assert "spare" not in items, rows'

@@ -429,6 +429,16 @@ static void test_recycle(void **state)
 	stage_and_run("true");
 	assert_int_equal(inode_of(staging.path), third);
 	assert_int_equal(store.storage->same(&store, &staging, 4, &(struct err)ERR_NONE), 1);
+	/* Made ready ahead: then it is as latest, and is taken as it is. */
+	good(store.storage->put_back(&store, &staging, 3, &err));
+	good(store.storage->ready_spare(&store, &err));
+	expect_spares("4");
+	assert_int_equal(system("test -d store/.rcu-repo/spare/4@*@clear && rm -f store/.rcu-repo/record/*"),
+			 0);
+	good(store.storage->ready_spare(&store, &err));
+	stage_and_run("true");
+	assert_int_equal(inode_of(staging.path), third);
+	assert_int_equal(store.storage->same(&store, &staging, 4, &(struct err)ERR_NONE), 1);
 	/* gc takes it. */
 	good(store.storage->put_back(&store, &staging, 4, &err));
 	expect_spares("4");
@@ -466,6 +476,7 @@ static void expect_occupied(uint64_t number, const char *way)
 	const pid_t pid = occupy(way);
 
 	reclaim_one();
+	good(store.storage->ready_spare(&store, &err));
 	expect_spares(spare);
 	stage_and_run("date +%N > n && mv n z");
 	assert_true(inode_of(staging.path) != inode);
