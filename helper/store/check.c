@@ -267,18 +267,20 @@ static void repair_high_water(struct store *store)
 	static const char *const places[] = { STORE_SNAPSHOTS, STORE_PINS, STORE_META, STORE_RECORD };
 	struct problems found = PROBLEMS_NONE;
 	uint64_t highest = 0;
+	bool known = true;
 
 	check_high_water(store, &found);
 	for (size_t i = 0; found.count != 0 && i < sizeof(places) / sizeof(places[0]); i++) {
 		struct err ignored = ERR_NONE;
 		struct numbers numbers;
 
-		if (store_names(store, places[i], "", &numbers, &ignored) == 0 && numbers.count != 0 &&
-		    numbers.list[numbers.count - 1] > highest)
+		if (store_names(store, places[i], "", &numbers, &ignored) != 0)
+			known = false;
+		else if (numbers.count != 0 && numbers.list[numbers.count - 1] > highest)
 			highest = numbers.list[numbers.count - 1];
 		numbers_release(&numbers);
 	}
-	if (highest != 0) {
+	if (highest != 0 && known) {
 		struct err ignored = ERR_NONE;
 		char *text = alloc_printf("%" PRIu64 "\n", highest);
 
@@ -295,7 +297,7 @@ static void repair_meta(const struct store *store, uint64_t number, uint64_t lat
 	struct err damaged = ERR_NONE, ignored = ERR_NONE;
 	struct meta meta;
 
-	if (meta_read(store, number, &meta, &damaged) != 0)
+	if (meta_read(store, number, &meta, &damaged) == 1)
 		meta_write(store, number, &kept, &ignored);
 }
 

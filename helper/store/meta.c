@@ -64,14 +64,17 @@ static bool meta_parse(const char *text, struct meta *meta)
 int meta_read(const struct store *store, uint64_t number, struct meta *meta, struct err *err)
 {
 	char name[META_NAME_ROOM], *text;
-	int result = 0;
+	int result;
 
 	*meta = (struct meta){ .published = 0 };
 	meta_name(number, name);
-	if (store_read_file(store, name, &text, err) != 0)
-		return -1;
-	if (text != NULL && !meta_parse(text, meta))
-		result = err_fail(err, STATUS_FAILED, store->path, "%s is damaged", name);
+	if ((result = store_read_file(store, name, &text, err)) != 0)
+		return result;
+	if (text != NULL && !meta_parse(text, meta)) {
+		err_fail(err, STATUS_FAILED, store->path, "%s is damaged", name);
+		*meta = (struct meta){ .published = 0 };
+		result = 1;
+	}
 	free(text);
 	return result;
 }

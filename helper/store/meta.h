@@ -21,6 +21,7 @@ struct meta {
 	char staged[64];   /* what it was called in staging: reservation.h; "" where we did not publish it */
 };
 
+/* 1: it is damaged; -1: it could not be read, this time, and may be good. *meta is zeros then. */
 int meta_read(const struct store *store, uint64_t number, struct meta *meta, struct err *err);
 
 /*

@@ -159,10 +159,11 @@ static int seize(const struct store *store, uint64_t number, enum reclaim_why *w
 		return -1;
 	pin_name(number, name);
 	dead_name(number, dead);
+	int has;
 	if (renameat(store->dir, name, store->dir, dead) != 0) {
 		*why = RECLAIM_UNKNOWN;
-	} else if (fcntl(fd, F_GETLEASE) != F_WRLCK) {
-		*why = RECLAIM_PINNED;
+	} else if ((has = fcntl(fd, F_GETLEASE)) != F_WRLCK) {
+		*why = has < 0 ? RECLAIM_UNKNOWN : RECLAIM_PINNED;
 		pin_restore(store, number);
 	} else if (is_mapped(fd, number, why)) {
 		pin_restore(store, number);
@@ -280,8 +281,16 @@ int reclaim_unpublished(struct store *store, uint64_t number, const char *id, st
 	enum reclaim_why why;
 
 	sigio_ignore(&old);
-	const int result = take(store, number, false, &where, &why, err);
+	int result = take(store, number, false, &where, &why, err);
 	sigio_restore(&old);
+	if (result == 0 && why == RECLAIM_UNKNOWN) {
+		struct err ignored = ERR_NONE;
+
+		/* Where leases are granted and nobody has it, what failed was something else, and may not the next time. */
+		if (reclaim_pinned(store, number, &ignored) == 0)
+			result = err_fail(err, STATUS_FAILED, store->path,
+					  "snapshot %ju cannot be taken back", (uintmax_t)number);
+	}
 	return result != 0 ? -1 : why != RECLAIM_GONE;
 }
 

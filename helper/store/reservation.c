@@ -171,23 +171,30 @@ int reservation_look(const struct store *store, struct reservation *reservation,
 	return look(store, reservation, &record, &why, err) < 0 ? -1 : 0;
 }
 
-/* The snapshot that the tree has become, and what is known of it; 0: none. */
-static uint64_t find_published(const struct store *store, const struct reserved *record, struct meta *meta)
+/* The snapshot that the tree has become, and what is known of it; *number is 0 where there is none. */
+static int find_published(const struct store *store, const struct reserved *record, uint64_t *number,
+			  struct meta *meta, struct err *err)
 {
 	char *sealed = alloc_printf("%s" SEALED_SUFFIX, record->staging);
-	struct err ignored = ERR_NONE;
 	struct numbers numbers;
-	uint64_t found = 0;
+	int result = store_numbers(store, &numbers, NULL, NULL, err);
 
-	if (store_numbers(store, &numbers, NULL, NULL, &ignored) != 0)
-		numbers = (struct numbers){ .count = 0 };
-	for (size_t i = numbers.count; found == 0 && i > 0; i--)
-		if (meta_read(store, numbers.list[i - 1], meta, &ignored) == 0 &&
-		    strcmp(meta->staged, sealed) == 0)
-			found = numbers.list[i - 1];
+	*number = 0;
+	for (size_t i = result == 0 ? numbers.count : 0; result == 0 && *number == 0 && i > 0; i--) {
+		struct err damaged = ERR_NONE;
+		const int known = meta_read(store, numbers.list[i - 1], meta, &damaged);
+
+		if (known == 0 && strcmp(meta->staged, sealed) == 0)
+			*number = numbers.list[i - 1];
+		/* A damaged one is no answer either, but reclaim() leaves its snapshot alone. */
+		if (known < 0) {
+			*err = damaged;
+			result = -1;
+		}
+	}
 	numbers_release(&numbers);
 	free(sealed);
-	return found;
+	return result;
 }
 
 static void lapse(struct store *store, const struct reserved *record, const char *why, uint64_t number)
@@ -241,13 +248,18 @@ static int take_back(struct store *store, const struct reserved *record, uint64_
 int reservation_read(struct store *store, struct reservation *reservation, struct err *err)
 {
 	struct reserved record = { .good = false };
+	struct err unknown = ERR_NONE;
 	struct meta meta;
+	uint64_t number;
 	const char *why;
 	int found = look(store, reservation, &record, &why, err);
 
 	if (found <= 0)
 		return found;
-	const uint64_t number = find_published(store, &record, &meta);
+	if (find_published(store, &record, &number, &meta, &unknown) != 0 && record.left) {
+		*err = unknown;
+		return -1;
+	}
 	if (record.left && (found = take_back(store, &record, number, &meta, err)) != 1)
 		return found == 0 ? look(store, reservation, &record, &why, err) : -1;
 	lapse(store, &record, why, number);

@@ -442,9 +442,11 @@ int store_read_file(const struct store *store, const char *name, char **text, st
 	if (fd < 0 && errno == ENOENT)
 		return 0;
 	if (fd < 0 || fstat(fd, &st) != 0) {
-		result = err_errno(err, STATUS_FAILED, store->path, "%s", name);
+		result = errno == ELOOP || errno == ENXIO ? 1 : -1;
+		err_errno(err, STATUS_FAILED, store->path, "%s", name);
 	} else if (!S_ISREG(st.st_mode) || st.st_size > SMALL_FILE_MAX) {
-		result = err_fail(err, STATUS_FAILED, store->path, "%s is no file of ours", name);
+		err_fail(err, STATUS_FAILED, store->path, "%s is no file of ours", name);
+		result = 1;
 	} else {
 		*text = alloc_grow(NULL, (size_t)st.st_size + 1, 1);
 		ssize_t length = file_read(fd, *text, (size_t)st.st_size, 0);

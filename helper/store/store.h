@@ -149,7 +149,10 @@ int store_write_file(const struct store *store, const char *name, const char *te
 int store_write_soon(const struct store *store, const char *name, const char *text, mode_t mode,
 		     struct err *err);
 
-/* Reads a small file below STORE; the caller frees *text, which is NULL where there is no such file. */
+/*
+ * Reads a small file below STORE; the caller frees *text, which is NULL where there is no such file. 1: what is there is no
+ * file of ours. -1: it could not be read, this time.
+ */
 int store_read_file(const struct store *store, const char *name, char **text, struct err *err);
 
 /*
