@@ -174,7 +174,7 @@ struct reached {
 };
 
 static const char *const leaf_names[] = {
-	[LEAF_FOLLOW] = "follow", [LEAF_TRY] = "try", [LEAF_NOFOLLOW] = "nofollow"
+	[LEAF_FOLLOW] = "follow", [LEAF_TRY] = "try", [LEAF_OPEN] = "open", [LEAF_NOFOLLOW] = "nofollow"
 };
 
 static struct reached reach(int dir, const char *path, enum map_leaf leaf)
@@ -191,13 +191,31 @@ static struct reached reach(int dir, const char *path, enum map_leaf leaf)
 	return r;
 }
 
+/* What MAP_OPENED has opened, or why not. */
+static struct reached reach_opened(int opened)
+{
+	struct reached r = { .error = opened < 0 ? -opened : 0 };
+	struct stat st;
+
+	if (opened >= 0) {
+		assert_int_equal(fstat(opened, &st), 0);
+		r.dev = st.st_dev;
+		r.ino = st.st_ino;
+		close(opened);
+	}
+	return r;
+}
+
 /* As a wrapper does it. */
 static struct reached reach_mapped(int dir, const char *path, enum map_leaf leaf)
 {
 	struct stat st;
 
 	MAPPED(m);
+	m.flags = O_RDONLY | O_CLOEXEC;
 	MAP(m, dir, path, leaf);
+	if (m.kind == MAP_OPENED)
+		return reach_opened(m.opened);
 	if (m.unsure) {
 		struct reached tried = reach(m.dir, m.path, LEAF_NOFOLLOW);
 
@@ -655,6 +673,7 @@ static void test_random_paths(void **state)
 	static const char *const from[] = {
 		".", "store", "repos", "plain/deep", "store/snapshots/1/dev", "store/snapshots/2"
 	};
+	static const enum map_leaf leaves[] = { LEAF_FOLLOW, LEAF_TRY, LEAF_OPEN, LEAF_NOFOLLOW };
 	const char *runs = getenv("MAP_RANDOM_PATHS");
 	const char *seed = getenv("MAP_RANDOM_SEED");
 
@@ -679,7 +698,7 @@ static void test_random_paths(void **state)
 			MAPPED(m);
 			MAP(m, dir, path, LEAF_NAME);
 		}
-		compare(dir, path, random_below(LEAF_NAME));
+		compare(dir, path, leaves[random_below(sizeof(leaves) / sizeof(*leaves))]);
 		if (dir != AT_FDCWD)
 			close(dir);
 	}
