@@ -37,11 +37,16 @@ int scratch_make(void **state)
 	return *state == NULL ? -1 : 0;
 }
 
+/* By the directory that it is in: TMPDIR may be another mount than where we are. */
 int scratch_remove(void **state)
 {
 	struct err err = ERR_NONE;
-	int result = tree_delete(AT_FDCWD, *state, &err);
+	char *name = strrchr(*state, '/');
 
+	*name++ = '\0';
+	int dir = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int result = tree_delete(dir, name, &err);
+	close(dir);
 	free(*state);
 	return result;
 }
