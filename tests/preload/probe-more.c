@@ -303,15 +303,26 @@ static void raw_openat(any_call *call)
 	say_object(syscall(SYS_openat, dir, path, O_RDONLY | O_DIRECTORY));
 }
 
+/* EAGAIN: somebody, anywhere, has renamed or mounted something while a ".." was walked (openat2(2)). */
+static long open_in_root(int root, struct open_how *how)
+{
+	long fd;
+
+	do
+		fd = syscall(SYS_openat2, root, path, how, sizeof(*how));
+	while (fd < 0 && errno == EAGAIN);
+	return fd;
+}
+
 static void in_root(int root)
 {
 	struct open_how how = { .resolve = RESOLVE_IN_ROOT };
 
 	for (int flags = O_RDONLY; flags <= O_RDWR; flags += O_RDWR) {
 		how.flags = (unsigned)flags;
-		say_object(syscall(SYS_openat2, root, path, &how, sizeof(how)));
+		say_object(open_in_root(root, &how));
 		how.flags |= O_NOFOLLOW;
-		say_object(syscall(SYS_openat2, root, path, &how, sizeof(how)));
+		say_object(open_in_root(root, &how));
 	}
 }
 
