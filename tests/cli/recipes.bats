@@ -209,6 +209,15 @@ read_pacman() {
 	refused 2 '^usage: pacman-repo-add' pacman-repo-add "$LOCATION" "$STORE" it
 }
 
+@test "a file that is not there: said by its name, and nothing is made" {
+	mkdir "$T/conf"
+	refused 1 "$T/none/x.rpm: No such file" dnf-createrepo "$LOCATION" "$STORE" "$T/none/x.rpm"
+	refused 1 "$T/none/x.pkg: No such file" pacman-repo-add "$LOCATION" "$STORE" it "$T/none/x.pkg"
+	refused 1 "$T/none/x.deb: No such file" apt-reprepro "$LOCATION" "$STORE" "$T/conf" stable "$T/none/x.deb"
+	refused 1 "$T/none/conf: No such file" apt-reprepro "$LOCATION" "$STORE" "$T/none/conf" stable "$T/conf"
+	[ ! -e "$STORE" ]
+}
+
 @test "mirror: any repository, whole" {
 	make_version "$SOURCE" A
 	mirror "$LOCATION" "$STORE" "$SOURCE"
