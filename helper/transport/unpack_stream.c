@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,6 @@
 
 struct unpack_stream {
 	struct archive *packed; /* the thread's, once there is one */
-	bool is_packed;
 	bool threaded;
 	pthread_t thread;
 	pthread_mutex_t lock; /* of what follows, but for the bytes */
@@ -29,18 +29,25 @@ struct unpack_stream {
 	unsigned filled, taken;
 	bool stop;
 	char *failure;
+	uint64_t size, zeros; /* the reader's: the bytes that it took, and the zeros at their end */
 };
+
+/* What libarchive says of one that ends too soon is hard to understand. The caller frees it. */
+static char *failure_of(struct archive *packed)
+{
+	const char *why = packed ? archive_error_string(packed) : NULL;
+
+	return why ? alloc_printf("it is cut off or damaged (%s)", why)
+		   : alloc_copy("it is empty, or there is no memory");
+}
 
 /* Unpacks the next block, outside the lock: nobody else looks at it. */
 static size_t block_fill(struct unpack_stream *stream, char *block, char **failure)
 {
 	const la_ssize_t got = archive_read_data(stream->packed, block, BLOCK);
 
-	if (got < 0) {
-		const char *why = archive_error_string(stream->packed);
-
-		*failure = alloc_copy(why ? why : "it cannot be unpacked");
-	}
+	if (got < 0)
+		*failure = failure_of(stream->packed);
 	return got < 0 ? 0 : (size_t)got;
 }
 
@@ -101,13 +108,11 @@ struct unpack_stream *unpack_stream_open(int fd, struct err *err)
 	    archive_read_support_filter_zstd(packed) < ARCHIVE_WARN ||
 	    archive_read_open_fd(packed, fd, BLOCK) != ARCHIVE_OK ||
 	    archive_read_next_header(packed, &entry) != ARCHIVE_OK) {
-		err_fail(err, STATUS_FAILED, "the archive", "%s",
-			 packed && archive_error_string(packed) ? archive_error_string(packed)
-								: "it is empty, or there is no memory");
+		stream->failure = failure_of(packed);
+		err_fail(err, STATUS_FAILED, "the archive", "%s", stream->failure);
 		unpack_stream_close(stream);
 		return NULL;
 	}
-	stream->is_packed = archive_filter_code(packed, 0) != ARCHIVE_FILTER_NONE;
 	thread_start(stream);
 	return stream;
 }
@@ -133,9 +138,14 @@ void unpack_stream_close(struct unpack_stream *stream)
 	free(stream);
 }
 
-bool unpack_stream_is_packed(const struct unpack_stream *stream)
+static void block_measure(struct unpack_stream *stream, const char *block, size_t size)
 {
-	return stream->is_packed;
+	size_t zeros = 0;
+
+	while (zeros < size && block[size - 1 - zeros] == '\0')
+		zeros++;
+	stream->size += size;
+	stream->zeros = zeros == size ? stream->zeros + zeros : zeros;
 }
 
 /* The next block; the end, and what failed, stay the next one. */
@@ -156,6 +166,7 @@ static size_t block_take(struct unpack_stream *stream, const void **block)
 		pthread_cond_signal(&stream->room);
 	}
 	pthread_mutex_unlock(&stream->lock);
+	block_measure(stream, stream->blocks[at], size);
 	*block = stream->blocks[at];
 	return size;
 }
@@ -180,4 +191,14 @@ int unpack_stream_end(struct unpack_stream *stream, struct err *err)
 	while (block_take(stream, &block) != 0)
 		;
 	return stream->failure ? err_fail(err, STATUS_FAILED, "the archive", "%s", stream->failure) : 0;
+}
+
+uint64_t unpack_stream_size(const struct unpack_stream *stream)
+{
+	return stream->size;
+}
+
+uint64_t unpack_stream_zeros(const struct unpack_stream *stream)
+{
+	return stream->zeros;
 }

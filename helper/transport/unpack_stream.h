@@ -12,7 +12,7 @@
 #define HELPER_TRANSPORT_UNPACK_STREAM_H
 
 #include <archive.h>
-#include <stdbool.h>
+#include <stdint.h>
 
 #include "helper/base/err.h"
 
@@ -24,13 +24,15 @@ struct unpack_stream *unpack_stream_open(int fd, struct err *err);
 /* NULL is fine. The thread ends wherever it is, and what was read before is no longer there. */
 void unpack_stream_close(struct unpack_stream *stream);
 
-/* Is there a format that has sums of its own? */
-bool unpack_stream_is_packed(const struct unpack_stream *stream);
-
 /* For archive_read_open(): a block that stays until the next call, 0 at the end, -1 and the archive's error. */
 la_ssize_t unpack_stream_read(struct archive *archive, void *stream, const void **block);
 
-/* Reads what nobody has read: the sums of what it was packed with come last. */
+/*
+ * Reads what nobody has read: the sums of what it was packed with come last. From then on it is known how many bytes
+ * there were, unpacked, and how many of the last ones are zeros.
+ */
 int unpack_stream_end(struct unpack_stream *stream, struct err *err);
+uint64_t unpack_stream_size(const struct unpack_stream *stream);
+uint64_t unpack_stream_zeros(const struct unpack_stream *stream);
 
 #endif

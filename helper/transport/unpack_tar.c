@@ -22,6 +22,9 @@
 
 #define BLOCK (256 * 1024)
 
+/* Two blocks of 512 bytes; whoever writes a tar may add more. */
+#define END_MARK 1024
+
 struct tar {
 	const struct unpack *unpack;
 	struct unpack_stream *stream;
@@ -558,19 +561,17 @@ static int directories_finish(struct tar *tar, struct err *err)
 
 /* --- the archive --- */
 
-/* A plain tar that was cut off between two entries looks like a shorter one: its end is marked by blocks of zeros. */
+/*
+ * A tar that was cut off between two entries looks like a shorter one, also where it was cut first and packed then: its end
+ * is marked by blocks of zeros. Those of the last file are not meant: where libarchive looked for one more entry and found
+ * none is behind them.
+ */
 static int end_check(const struct tar *tar, struct err *err)
 {
-	static const char zeros[1024];
-	char end[sizeof(zeros)];
-	struct stat st;
+	const la_int64_t entries_end = archive_read_header_position(tar->archive);
 
-	if (unpack_stream_is_packed(tar->stream))
-		return 0;
-	if (fstat(tar->unpack->archive, &st) == 0 && st.st_size >= (off_t)sizeof(end) &&
-	    file_read(tar->unpack->archive, end, sizeof(end), st.st_size - (off_t)sizeof(end)) ==
-		    sizeof(end) &&
-	    memcmp(end, zeros, sizeof(zeros)) == 0)
+	if (entries_end >= 0 && unpack_stream_size(tar->stream) >= (uint64_t)entries_end + END_MARK &&
+	    unpack_stream_zeros(tar->stream) >= END_MARK)
 		return 0;
 	return err_fail(err, STATUS_FAILED, "the archive", "it is cut off: its end is missing");
 }

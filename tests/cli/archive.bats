@@ -127,12 +127,53 @@ made() {
 		printf '\377\000\377' | dd of="$T/bad" bs=1 seek=$((size / 2)) conv=notrunc status=none
 		refused 1 . repo sync --type webrsync --uri "$T/bad"
 	done
-	# a tar that ends between two entries
-	head -c $((512 * 3)) "$T/b.tar" >"$T/cut"
-	refused 1 . repo sync --type webrsync --uri "$T/cut"
+	head -c $(($(stat -c %s "$T/b.tar.xz") / 2)) "$T/b.tar.xz" >"$T/cut"
+	refused 1 'the archive: it is cut off or damaged \(' repo sync --type webrsync --uri "$T/cut"
 	[ "$(version_of "$LOCATION")" = A ]
 	[ "$(latest)" = 1 ]
 	is_empty "$STORE/.rcu-repo/staging"
+}
+
+@test "a tar without its end, packed or not; one by each format and program, with more or less behind its end" {
+	local first ends packer format cut
+	pack A
+	sync_archive
+	mkdir "$T/b"
+	echo B >"$T/b/version"
+	head -c 5000 /dev/zero >"$T/b/zeros"
+	# not all formats have more than whole seconds
+	touch -d @1500000000 "$T/b/version" "$T/b/zeros" "$T/b"
+	for format in ustar gnu pax; do
+		tar -C "$T" --owner=0 --group=0 --sort=name --format="$format" -b 1 -cf "$T/whole" b
+		first=$(($(tar -C "$T" --owner=0 --group=0 --no-recursion --format="$format" -b 1 -c b | wc -c) - 1024))
+		ends=$(($(stat -c %s "$T/whole") - 1024))
+		for packer in cat gzip bzip2 xz zstd; do
+			# between two entries; behind a last one that ends with zeros; with half of the end
+			for cut in "$first" "$ends" $((ends + 512)); do
+				head -c "$cut" "$T/whole" | "$packer" >"$T/cut"
+				refused 1 'it is cut off: its end is missing' repo sync --type webrsync --uri "$T/cut" --set sync-rcu-max-delete=100%
+			done
+		done
+		# no padding, and more than whoever writes one would add
+		for cut in 0 512 1000448; do
+			(cat "$T/whole" && head -c "$cut" /dev/zero) | xz >"$T/padded"
+			repo sync --type webrsync --uri "$T/padded" --set sync-rcu-max-delete=100%
+		done
+	done
+	[ "$(latest)" = 2 ]
+	[ "$(cat "$LOCATION/version")" = B ]
+	command -v bsdtar && bsdtar -C "$T" -czf "$T/bsdtar" b
+	command -v busybox && busybox tar -C "$T" -czf "$T/busybox" b
+	command -v git && git -C "$T/b" init -q && git -C "$T/b" add -A &&
+		git -C "$T/b" archive --format=tar.gz --prefix=b/ -o "$T/git" "$(git -C "$T/b" write-tree)"
+	[ ! -e /usr/bin/python3 ] || /usr/bin/python3 -c "
+import tarfile
+with tarfile.open('$T/tarfile', 'w:gz') as tar:
+    tar.add('$T/b/version', 'b/version')"
+	for packer in bsdtar busybox git tarfile; do
+		[ ! -s "$T/$packer" ] || repo sync --type webrsync --uri "$T/$packer" --set sync-rcu-max-delete=100%
+		[ "$(cat "$LOCATION/version")" = B ]
+	done
 }
 
 @test "a hostile archive is refused, and nothing is written outside" {
