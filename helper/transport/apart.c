@@ -109,25 +109,25 @@ static int give(void *context, const struct below_entry *entry, struct err *err)
 	return 0;
 }
 
-int apart_own(const struct user *user, int dir, const char *name, struct err *err)
+int apart_own(const struct user *user, const char *path, struct err *err)
 {
 	const uid_t whose = user->uid != (uid_t)-1 ? user->uid : geteuid();
-	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), result = 0;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), result = 0;
 	struct stat st;
 
 	/* Readers look into it, whatever our umask. */
-	if (fd < 0 && errno == ENOENT && mkdirat(dir, name, 0755) == 0 && fchmodat(dir, name, 0755, 0) == 0)
-		fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && mkdir(path, 0755) == 0 && chmod(path, 0755) == 0)
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) != 0)
-		result = err_errno(err, STATUS_FAILED, name, "cannot be made or opened");
+		result = err_errno(err, STATUS_FAILED, path, "cannot be made or opened");
 	else if (st.st_uid != whose && st.st_uid != geteuid())
-		result = err_fail(err, STATUS_FAILED, name,
+		result = err_fail(err, STATUS_FAILED, path,
 				  "it belongs to user %u, and what fetches is user %u: remove it",
 				  (unsigned)st.st_uid, (unsigned)whose);
 	/* The directory itself comes last: if we die before, all of it is given again. */
 	else if (st.st_uid != whose &&
 		 (below_each(fd, give, (void *)user, err) != 0 || fchown(fd, user->uid, user->gid) != 0))
-		result = err_errno(err, STATUS_FAILED, name, "cannot be given to the sync-user");
+		result = err_errno(err, STATUS_FAILED, path, "cannot be given to the sync-user");
 	if (fd >= 0)
 		close(fd);
 	return result;

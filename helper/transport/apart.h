@@ -26,10 +26,10 @@ struct apart {
 int apart_run(const struct apart *apart, struct changes *changes, struct err *err);
 
 /*
- * Sees to it that the directory dir/name, which the fetching keeps from one time to the next, is there and belongs to who
- * fetches. What was ours is given to him, whole. What was anybody else's is refused: whoever could write to it must not
+ * Sees to it that the directory `path`, which the fetching keeps from one time to the next, is there and belongs to who
+ * fetches. What it is in is ours. What was ours is given to him, whole. What was anybody else's is refused: whoever could write to it must not
  * decide what another user runs.
  */
-int apart_own(const struct user *user, int dir, const char *name, struct err *err);
+int apart_own(const struct user *user, const char *path, struct err *err);
 
 #endif

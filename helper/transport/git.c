@@ -10,8 +10,9 @@
  * else is known where latest is the very snapshot that this ID was published as (`number`); else the tree is compared
  * by content with the index.
  *
- * If we die anywhere here: a worktree that no snapshot names, which the next fetch removes, and objects, which `git gc`
- * collects in its time.
+ * If we die anywhere here: a worktree that no snapshot names, and half of what git was writing, which the next fetch
+ * removes, and objects, which `git gc` collects in its time. Where it fails and we live, what is half goes at once: it may
+ * be all that fills the disk.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +33,7 @@
 #include "helper/transport/apart.h"
 #include "helper/transport/below.h"
 #include "helper/transport/git_run.h"
+#include "helper/transport/source.h"
 #include "helper/transport/transport.h"
 #include "helper/tree/tree.h"
 
@@ -714,11 +716,37 @@ static int checkout_difference(const struct git *git, bool exact, struct err *er
 	return result;
 }
 
+/* Half a pack, object or graph, a directory of objects that came in, and the sign that a git is at work. */
+static bool is_leftover(const char *name)
+{
+	static const char *const begin[] = { "tmp_", ".tmp-", "incoming-" };
+	const char *end = strrchr(name, '.');
+
+	for (size_t i = 0; i < sizeof(begin) / sizeof(begin[0]); i++)
+		if (strncmp(name, begin[i], strlen(begin[i])) == 0)
+			return true;
+	return end && strcmp(end, ".lock") == 0;
+}
+
+static void leftovers_delete_in(int ours, const char *name)
+{
+	DIR *dir = directory_open(ours, name);
+	const struct dirent *entry;
+	struct err ignored = ERR_NONE;
+
+	while (dir && (entry = directory_next(dir)) != NULL)
+		if (is_leftover(entry->d_name))
+			tree_delete(dirfd(dir), entry->d_name, &ignored);
+	if (dir)
+		closedir(dir);
+}
+
 /*
- * What a git that was killed, or had no room, left half: packs, and files that say that it is at work, for which the next
- * one would wait in vain. Nobody else writes here under the store's lock.
+ * What a git that was killed, or had no room, left half: it takes the room of the next one, or makes it wait in vain.
+ * Nobody else writes here under the store's lock; a child of a git that was killed may, and what it has then is a file
+ * without a name, which it cannot put in its place. `ours` is STORE/.rcu-repo.
  */
-static void leftovers_delete(const struct git *git)
+static void leftovers_delete(int ours)
 {
 	static const char *const dirs[] = { OBJECTS,
 					    OBJECTS "/refs/rcu",
@@ -726,21 +754,16 @@ static void leftovers_delete(const struct git *git)
 					    OBJECTS "/objects/info",
 					    OBJECTS "/objects/info/commit-graphs",
 					    OBJECTS "/objects/pack" };
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+		leftovers_delete_in(ours, dirs[i]);
+	DIR *objects = directory_open(ours, OBJECTS "/objects");
 	const struct dirent *entry;
-
-	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
-		DIR *dir = directory_open(git->dir, dirs[i]);
-
-		while (dir && (entry = directory_next(dir)) != NULL) {
-			const char *end = strrchr(entry->d_name, '.');
-
-			if ((end && strcmp(end, ".lock") == 0) ||
-			    strncmp(entry->d_name, "tmp_", strlen("tmp_")) == 0)
-				unlinkat(dirfd(dir), entry->d_name, 0);
-		}
-		if (dir)
-			closedir(dir);
-	}
+	while (objects && (entry = directory_next(objects)) != NULL)
+		if (strlen(entry->d_name) == 2) /* of loose ones: the first byte of their names */
+			leftovers_delete_in(dirfd(objects), entry->d_name);
+	if (objects)
+		closedir(objects);
 }
 
 /* Few packs and no objects of nobody's; what cannot be done now is done another time. */
@@ -757,7 +780,7 @@ static int fetch_and_checkout(struct git *git, struct err *err)
 {
 	if (objects_make(git, err) != 0)
 		return -1;
-	leftovers_delete(git);
+	leftovers_delete(git->dir);
 	if (worktrees_prune(git, err) != 0)
 		return -1;
 	objects_collect(git);
@@ -789,6 +812,34 @@ static int git_work(void *context, struct changes *changes, struct err *err)
 	return result;
 }
 
+/* The error is known: that of the fetch. */
+static int clean_work(void *context, struct changes *changes, struct err *err)
+{
+	const struct work *work = context;
+	char *ours = ours_of(work->staging);
+	const int dir = open(ours, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	(void)changes;
+	(void)err;
+	if (dir >= 0) {
+		leftovers_delete(dir);
+		close(dir);
+	}
+	free(ours);
+	return 0;
+}
+
+/* By a process of its own, where there is another user: the one that fetched may have been killed. */
+static void clean_up(const struct apart *fetched)
+{
+	struct apart apart = *fetched;
+	struct changes none = CHANGES_NONE;
+	struct err ignored = ERR_NONE;
+
+	apart.work = clean_work;
+	apart_run(&apart, &none, &ignored);
+}
+
 /*
  * All of it is the sync-user's, the object store, too: git does not work in a repository of somebody else's, and is
  * right, for what it says there may be run.
@@ -799,17 +850,14 @@ static int git_fetch(const struct repo *repo, const struct staging *staging, con
 	struct work work = { .repo = repo, .staging = staging, .base = base };
 	struct user user;
 	const struct apart apart = { .repo = repo, .user = &user, .work = git_work, .context = &work };
-	int result = user_of_fetch(repo, &user, err), dir = -1;
-	char *ours = ours_of(staging);
+	int result = user_of_fetch(repo, &user, err);
+	char *ours = ours_of(staging), *objects = alloc_printf("%s/" OBJECTS, ours);
 
-	if (result == 0 && (dir = open(ours, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
-		result = err_errno(err, STATUS_FAILED, ours, "cannot be opened");
-	if (result == 0 && apart_own(&user, dir, OBJECTS, err) == 0)
-		result = apart_run(&apart, changes, err);
-	else
-		result = -1;
-	if (dir >= 0)
-		close(dir);
+	if (result == 0)
+		result = apart_own(&user, objects, err);
+	if (result == 0 && (result = apart_run(&apart, changes, err)) != 0)
+		clean_up(&apart);
+	free(objects);
 	free(ours);
 	user_release(&user);
 	return result;
@@ -824,6 +872,8 @@ static int git_check(const struct repo *repo, struct err *err)
 		return repo_refuse(repo, REPO_SYNC_URI, "not set", err);
 	if (repo->sync_uri[0] == '-')
 		return repo_refuse(repo, REPO_SYNC_URI, "begins with -", err);
+	if (!source_path(repo->sync_uri) && !source_is_remote(repo->sync_uri))
+		return repo_refuse(repo, REPO_SYNC_URI, "not an absolute path, an address or HOST:PATH", err);
 	for (size_t i = 0; i < sizeof(env) / sizeof(env[0]); i++)
 		for (char *const *word = env[i]; word && *word; word++)
 			if (!strchr(*word, '=') || **word == '=')

@@ -166,14 +166,6 @@ static bool has_prefix(const char *text, const char *prefix)
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* "host:path", "user@host::module/path": a colon before any slash. */
-static bool is_remote(const char *uri)
-{
-	size_t plain = strcspn(uri, ":/");
-
-	return plain > 0 && uri[plain] == ':';
-}
-
 static int check_uri(const struct repo *repo, struct err *err)
 {
 	static const char *const remote[] = { "rsync://", "ssh://" };
@@ -186,7 +178,7 @@ static int check_uri(const struct repo *repo, struct err *err)
 	for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++)
 		if (has_prefix(uri, remote[i]) && strchr(uri + strlen(remote[i]), '/'))
 			return 0;
-	if (!strstr(uri, "://") && is_remote(uri))
+	if (!strstr(uri, "://") && source_is_remote(uri))
 		return 0;
 	return repo_refuse(repo, REPO_SYNC_URI,
 			   "not an absolute path, file://, rsync://, ssh:// or HOST:PATH", err);

@@ -2,7 +2,6 @@
 #include "helper/transport/source.h"
 
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +14,13 @@ const char *source_path(const char *uri)
 	if (strncmp(uri, "file://", strlen("file://")) == 0)
 		uri += strlen("file://");
 	return uri[0] == '/' ? uri : NULL;
+}
+
+bool source_is_remote(const char *uri)
+{
+	const size_t plain = strcspn(uri, ":/");
+
+	return plain > 0 && uri[plain] == ':';
 }
 
 /* The canonical path of the longest part of `path` (absolute) that is there. The caller frees it. */

@@ -5,6 +5,7 @@
 #ifndef HELPER_TRANSPORT_SOURCE_H
 #define HELPER_TRANSPORT_SOURCE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -12,6 +13,9 @@
 
 /* The path of a source on this machine, or NULL. As in Portage file:// is cut off, and no %XX means anything. */
 const char *source_path(const char *uri);
+
+/* "host:path", "user@host::module/path", "scheme://...": a colon before any slash. What is neither is a relative path. */
+bool source_is_remote(const char *uri);
 
 /*
  * A source on this machine that holds the store would be copied into itself, again and again; one in the store is a

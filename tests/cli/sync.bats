@@ -360,6 +360,7 @@ same_tree() { [ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$1/" "$2/")"
 	refused 2 'sync-type = cvs: none of .*rsync' repo sync --type cvs --uri "$SOURCE"
 	refused 2 'sync-uri = : not set' repo sync --type rsync
 	refused 2 'sync-uri = source: not an absolute path' repo sync --type rsync --uri source
+	refused 2 'sync-uri = ../x:y: not an absolute path' repo sync --type git --uri ../x:y
 	[ ! -e "$STORE" ]
 }
 

@@ -134,6 +134,8 @@ full() {
 	[ "$(version_of "$LOCATION")" = A ]
 	[ "$(latest)" = 1 ]
 	if [ "$TYPE" = git ]; then
+		# what git fetched of it is gone at once
+		[ "$(df --output=pcent "$T/small" | tr -dc 0-9)" -lt 50 ]
 		# the history has it, and one commit is all that is fetched
 		rm -r "$URI"
 		git init -q -b main "$URI"

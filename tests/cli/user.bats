@@ -144,7 +144,7 @@ make_image() {
 	# what he could write to we do not run git in
 	make_commit D
 	before=$(picture "$STORE/.rcu-repo/git")
-	refused 1 'git: it belongs to user 65534, and what fetches is user 0: remove it' repo sync --type git --uri "$T/upstream"
+	refused 1 "$STORE/.rcu-repo/git: it belongs to user 65534, and what fetches is user 0: remove it" repo sync --type git --uri "$T/upstream"
 	[ "$(picture "$STORE/.rcu-repo/git")" = "$before" ]
 	[ "$(version_of "$LOCATION")" = C ]
 	rm -r "$STORE/.rcu-repo/git"
@@ -160,10 +160,11 @@ make_image() {
 	make_commit B
 	mkdir "$T/bin"
 	by_git() {
-		printf '#!/bin/sh\ncase " $* " in *" fetch "*) %s ;; esac\nexec %q "$@"\n' "$1" "$(PATH=${PATH#"$T/bin:"} command -v git)" >"$T/bin/git"
+		printf '#!/bin/sh\ncase " $* " in *" fetch "*) touch "$GIT_DIR/objects/pack/tmp_pack_x"; %s ;; esac\nexec %q "$@"\n' "$1" "$(PATH=${PATH#"$T/bin:"} command -v git)" >"$T/bin/git"
 		chmod 755 "$T/bin/git"
 		refused 1 "$2" env PATH="$T/bin:$PATH" "$RCU_REPO" sync --location "$LOCATION" --store "$STORE" --type git \
 			--uri "$T/upstream" "${HIS[@]}" --set sync-rcu-timeout=1
+		[ -z "$(find "$STORE/.rcu-repo/git" -name 'tmp_*')" ]
 	}
 	by_git 'exec sleep 1000' 'not done after 1 second'
 	by_git 'exit 9' 'sync-user: git fetch: exit status 9'
