@@ -50,6 +50,7 @@ static int archive_check(const struct repo *repo, struct err *err)
 struct source {
 	const struct repo *repo;
 	const struct user *user;
+	bool quiet; /* that it is not there is an answer: nothing but our error says so */
 };
 
 static char *address_of(const struct repo *repo)
@@ -99,7 +100,7 @@ static int download(const struct source *source, const char *address, int fd, st
 {
 	const char *const argv[] = { "curl",
 				     "--silent",
-				     "--show-error",
+				     source->quiet ? "--no-show-error" : "--show-error",
 				     "--fail",
 				     "--location",
 				     "--globoff",
@@ -221,14 +222,16 @@ static int archive_get(const struct source *source, const struct staging *stagin
 /* The detached signature, in memory: the archive's name with one of the suffixes. */
 static int signature_get(const struct source *source, const char *address, struct err *err)
 {
+	struct source probe = *source;
 	int fd = memfd_create("signature", MFD_CLOEXEC);
 	struct err last = ERR_NONE;
 
+	probe.quiet = true;
 	for (size_t i = 0; fd >= 0 && i < sizeof(signature_suffixes) / sizeof(signature_suffixes[0]); i++) {
 		char *name = alloc_printf("%s%s", address, signature_suffixes[i]);
 
 		err_clear(&last);
-		const int result = get(source, name, fd, &last);
+		const int result = get(&probe, name, fd, &last);
 		free(name);
 		if (result == 0)
 			return fd;
@@ -271,14 +274,32 @@ static const char *gpgv_explain(int status)
 			   : "the signature is not good, or of no key in sync-openpgp-key-path";
 }
 
-/* Our open files have names for what we run; none of them can be exchanged. */
+/* All of a file to the standard error, as far as it goes. */
+static void show(int fd)
+{
+	char text[4096];
+	ssize_t got;
+
+	for (off_t at = 0; (got = pread(fd, text, sizeof(text), at)) > 0; at += got)
+		if (write(STDERR_FILENO, text, (size_t)got) != got)
+			return;
+}
+
+/*
+ * Our open files have names for what we run; none of them can be exchanged. What gpgv says of a good signature is nobody's
+ * interest, and of one that is not good, everybody's.
+ */
 static int signature_judge(const struct repo *repo, int archive, int signature, int keys, struct err *err)
 {
 	struct words argv = WORDS_NONE;
-	const int pid = (int)getpid();
+	const int pid = (int)getpid(), said = memfd_create("said", MFD_CLOEXEC);
 
+	if (said < 0)
+		return err_errno(err, STATUS_FAILED, "gpgv", "memfd");
 	words_add(&argv, alloc_copy("gpgv"));
 	words_add(&argv, alloc_copy("--quiet"));
+	words_add(&argv, alloc_copy("--logger-fd"));
+	words_add(&argv, alloc_copy("1"));
 	words_add(&argv, alloc_copy("--keyring"));
 	words_add(&argv, alloc_printf("/proc/%d/fd/%d", pid, keys));
 	words_add(&argv, alloc_copy("--"));
@@ -287,9 +308,13 @@ static int signature_judge(const struct repo *repo, int archive, int signature, 
 	const struct run gpgv = { .argv = (const char *const *)argv.list,
 				  .subject = "gpgv",
 				  .cwd = "/",
+				  .out = said,
 				  .timeout = repo->timeout,
 				  .explain = gpgv_explain };
 	const int result = run(&gpgv, err);
+	if (result != 0)
+		show(said);
+	close(said);
 	words_release(&argv);
 	return result;
 }
