@@ -231,6 +231,24 @@ static int open_alike(const struct mapped *m, const char *path, const struct ope
 	return (int)sys_call(SYS_openat2, m->dir, (long)path, (long)&look, sizeof(look), 0, 0);
 }
 
+/*
+ * A look that failed: the answer to the call, or 0 where the call fails alike, and says itself how. What may pass (somebody renamed
+ * something, no descriptor was left) is answered at once: the call might succeed where the look did not, and would be unjudged.
+ */
+static int look_failed(int error)
+{
+	switch (error) {
+	case EAGAIN:
+	case EINTR:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+		return error;
+	default:
+		return 0;
+	}
+}
+
 /* A name that is to be made: in which directory? */
 static int creation_refused(const struct mapped *m, const struct open_how *how)
 {
@@ -242,7 +260,7 @@ static int creation_refused(const struct mapped *m, const struct open_how *how)
 	memcpy(directory + length, ".", 2);
 	int fd = open_alike(m, directory, how);
 	if (fd < 0)
-		return 0;
+		return look_failed(-fd);
 	int error = refuse_open(fd, name, (int)how->flags);
 	sys_close(fd);
 	return error;
@@ -258,7 +276,7 @@ static int open_is_refused(const struct mapped *m, const struct open_how *how)
 		return 0;
 	int fd = open_alike(m, m->path, how);
 	if (fd < 0)
-		return fd == -ENOENT && makes ? creation_refused(m, how) : 0;
+		return fd == -ENOENT && makes ? creation_refused(m, how) : look_failed(-fd);
 	bool matters = sys_fstat(fd, &st) == 0 && (in_it ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode)) &&
 		       !(makes && (how->flags & O_EXCL)) &&
 		       ((how->flags & O_ACCMODE) != O_RDONLY || (how->flags & O_TRUNC));

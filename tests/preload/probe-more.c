@@ -308,9 +308,10 @@ static long open_in_root(int root, struct open_how *how)
 {
 	long fd;
 
-	do
+	do {
+		errno = 0;
 		fd = syscall(SYS_openat2, root, path, how, sizeof(*how));
-	while (fd < 0 && errno == EAGAIN);
+	} while (fd < 0 && errno == EAGAIN);
 	return fd;
 }
 
