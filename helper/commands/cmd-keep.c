@@ -14,7 +14,8 @@ static int name_check(const struct options *options, const struct store *store, 
 		return 0;
 	if (!meta_name_good(options->name))
 		return err_fail(err, STATUS_USAGE, "--name",
-				"%s: a name has letters, digits and . _ + @ : -, and a letter first",
+				"%s: a name has at most 63 of letters, digits and . _ + @ : -, and no digit, "
+				". or - first",
 				options->name);
 	if (meta_find(store, options->name, &other, err) != 0)
 		return -1;

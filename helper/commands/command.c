@@ -47,13 +47,19 @@ static int take_all(struct repos *repos, struct repos *all, struct err *err)
 	return 0;
 }
 
+static void tell_odd(const struct repos *repos)
+{
+	for (size_t i = 0; i < repos->warnings.count; i++)
+		warn("configuration", "%s", repos->warnings.list[i]);
+}
+
 static int repos_of_config(const struct options *options, struct repos *repos, struct err *err)
 {
 	struct repos all;
 	int result = repos_read(&all, options->config, &options->override, err);
 
-	for (size_t i = 0; result == 0 && i < all.warnings.count; i++)
-		warn("configuration", "%s", all.warnings.list[i]);
+	if (result == 0)
+		tell_odd(&all);
 	if (result == 0 && !options->rest[0])
 		result = take_all(repos, &all, err);
 	for (char **name = options->rest; result == 0 && *name; name++)
@@ -70,9 +76,13 @@ int command_repos(const struct options *options, bool need_one, struct repos *re
 	if (!options->location && (options->store || options->type || options->uri))
 		return err_fail(err, STATUS_USAGE, "--location",
 				"is missing beside --store, --type or --uri");
-	if (options->location)
-		return repos_from_options(repos, options->location, options->store, options->type,
-					  options->uri, &options->override, err);
+	if (options->location) {
+		const int result = repos_from_options(repos, options->location, options->store, options->type,
+						      options->uri, &options->override, err);
+		if (result == 0)
+			tell_odd(repos);
+		return result;
+	}
 	if (need_one && (!options->rest[0] || options->rest[1]))
 		return err_fail(err, STATUS_USAGE, "usage", "exactly one REPO is needed");
 	return repos_of_config(options, repos, err);

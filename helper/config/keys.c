@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/config/keys.h"
 
-#include <stdint.h>
+#include <stddef.h>
 #include <string.h>
 
 /* clang-format off */
@@ -28,9 +28,12 @@ static const char *const known[] = {
 };
 /* clang-format on */
 
+/* More than the longest has. */
 #define ROOM 64
 /* So far two names may differ and still be meant for one another. */
 #define NEAR 2
+/* So far one may differ from the beginning of the other. */
+#define NEAR_BEGUN 1
 /* Shorter names are near to each other by chance. */
 #define SHORTEST 6
 
@@ -41,8 +44,17 @@ static size_t least(size_t a, size_t b, size_t c)
 	return less < c ? less : c;
 }
 
-/* How many letters must be put in, left out, replaced, or exchanged with their neighbour; both have less than ROOM. */
-static size_t distance(const char *a, const char *b)
+/* An underscore for a hyphen is no mistake in what is meant. */
+static bool same_letter(char a, char b)
+{
+	return a == b || (a == '_' && b == '-');
+}
+
+/*
+ * How many letters must be put in, left out, replaced, or exchanged with their neighbour, to make `b` of `a`; and in
+ * *begun, to make some beginning of `b` of it. Both have less than ROOM.
+ */
+static size_t distance(const char *a, const char *b, size_t *begun)
 {
 	size_t rows[3][ROOM];
 
@@ -54,31 +66,52 @@ static size_t distance(const char *a, const char *b)
 
 		now[0] = i;
 		for (size_t j = 1; j <= strlen(b); j++) {
-			now[j] = least(last[j] + 1, now[j - 1] + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
+			now[j] = least(last[j] + 1, now[j - 1] + 1,
+				       last[j - 1] + !same_letter(a[i - 1], b[j - 1]));
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
 				now[j] = least(now[j], before[j - 2] + 1, now[j]);
 		}
 	}
-	return rows[strlen(a) % 3][strlen(b)];
+	const size_t *end = rows[strlen(a) % 3];
+	*begun = end[0];
+	for (size_t j = 1; j <= strlen(b); j++)
+		*begun = end[j] < *begun ? end[j] : *begun;
+	return end[strlen(b)];
 }
 
-const char *key_meant(const char *name)
+/* The key that is nearest; else the only one that is begun so. */
+static const char *nearest(const char *name)
 {
-	const bool sure = strstr(name, "rcu") != NULL &&
-			  (strncmp(name, "sync", 4) == 0 || strncmp(name, "rcu-", 4) == 0);
-	const char *nearest = "sync-rcu";
-	size_t best = SIZE_MAX;
+	const char *near = NULL, *longer = NULL;
+	size_t best = NEAR + 1, best_begun = NEAR_BEGUN + 1, begun;
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (strcmp(known[i], name) == 0)
-			return NULL;
-		if (strlen(name) >= ROOM || strlen(known[i]) >= ROOM)
-			continue;
-		const size_t far = distance(name, known[i]);
+		const size_t far = distance(name, known[i], &begun);
+
 		if (far < best) {
 			best = far;
-			nearest = known[i];
+			near = known[i];
+		}
+		if (begun < best_begun) {
+			best_begun = begun;
+			longer = known[i];
+		} else if (begun == best_begun) {
+			longer = NULL;
 		}
 	}
-	return sure || (best <= NEAR && strlen(name) >= SHORTEST) ? nearest : NULL;
+	return near ? near : longer;
+}
+
+bool key_odd(const char *name, const char **meant)
+{
+	const bool ours = strstr(name, "rcu") != NULL &&
+			  (strncmp(name, "sync", 4) == 0 || strncmp(name, "rcu-", 4) == 0);
+
+	*meant = NULL;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(known[i], name) == 0)
+			return false;
+	if (strlen(name) >= SHORTEST && strlen(name) < ROOM)
+		*meant = nearest(name);
+	return ours || *meant;
 }

@@ -11,9 +11,9 @@
 #include <stdbool.h>
 
 /*
- * The known key that was probably meant by `name` (lower case): NULL where `name` is known, or like none. A name like
- * sync...rcu... or rcu-... always is.
+ * True where `name` (lower case) is no key, but looks like one: near to one, or with all but its end, or like
+ * sync...rcu... or rcu-... . *meant is the one that was probably meant; NULL where none is near, or several are.
  */
-const char *key_meant(const char *name);
+bool key_odd(const char *name, const char **meant);
 
 #endif

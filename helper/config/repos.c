@@ -605,22 +605,26 @@ static bool paths_overlap(const char *a, const char *b)
 	return path_within(a, b) || path_within(b, a);
 }
 
-/* What must hold between repositories (P6): the key that is wrong in the later one, or NULL. */
-static const char *repos_collide(const struct repo *earlier, const struct repo *later)
+/* What of two repositories is in each other's way (P6): the key of the later one, and of the earlier one. */
+struct collision {
+	const char *key, *other;
+};
+
+static struct collision repos_collide(const struct repo *earlier, const struct repo *later)
 {
 	if (earlier->rcu && later->rcu && paths_overlap(earlier->store, later->store))
-		return STORE_DIR;
+		return (struct collision){ STORE_DIR, STORE_DIR };
 	if (later->rcu && paths_overlap(earlier->location, later->store))
-		return STORE_DIR;
+		return (struct collision){ STORE_DIR, "location" };
 	if (earlier->rcu && paths_overlap(earlier->store, later->location))
-		return "location";
+		return (struct collision){ "location", STORE_DIR };
 	/*
 	 * Also where only one of them is ours: a sync of the outer one makes a new tree, without the inner one;
 	 * and what syncs the inner one would write into a snapshot.
 	 */
 	if ((earlier->rcu || later->rcu) && paths_overlap(earlier->location, later->location))
-		return "location";
-	return NULL;
+		return (struct collision){ "location", "location" };
+	return (struct collision){ NULL, NULL };
 }
 
 static int repos_check_last(const struct repos *repos, const struct reading *reading)
@@ -628,14 +632,15 @@ static int repos_check_last(const struct repos *repos, const struct reading *rea
 	const struct repo *last = &repos->list[repos->count - 1];
 
 	for (const struct repo *other = repos->list; other < last; other++) {
-		const char *name = repos_collide(other, last);
+		const struct collision found = repos_collide(other, last);
 
-		if (!name)
+		if (!found.key)
 			continue;
-		const struct conf_key *key = conf_find(reading->conf, reading->section, name);
+		const struct conf_key *key = conf_find(reading->conf, reading->section, found.key);
 		return err_fail(reading->err, STATUS_USAGE, key->where,
-				"[%s] %s = %s: in the way of repository %s", last->name, name, key->value,
-				other->name);
+				"[%s] %s = %s: in the way of repository %s, whose %s is %s", last->name,
+				found.key, key->value, other->name, found.other,
+				strcmp(found.other, "location") == 0 ? other->location : other->store);
 	}
 	return 0;
 }
@@ -652,35 +657,58 @@ static const char *override_find(const struct repos_override *override, const ch
 	return found;
 }
 
-static int apply_override(struct conf_section *section, const struct repos_override *override,
-			  struct err *err)
+/* The key of one KEY=VALUE, in lower case. The caller frees it. */
+static char *set_name(const char *set)
+{
+	char *name = alloc_printf("%.*s", (int)strcspn(set, "="), set);
+
+	for (char *at = name; *at; at++)
+		*at = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
+	return name;
+}
+
+static void apply_override(struct conf_section *section, const struct repos_override *override)
 {
 	for (char **set = override ? override->set : NULL; set && *set; set++) {
-		const char *equals = strchr(*set, '=');
+		char *name = set_name(*set);
 
-		if (!equals || equals == *set)
-			return err_fail(err, STATUS_USAGE, "--set", "not KEY=VALUE: %s", *set);
-		char *name = alloc_printf("%.*s", (int)(equals - *set), *set);
-		for (char *at = name; *at; at++)
-			*at = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
-		conf_set_literally(section, name, equals + 1, "--set");
+		conf_set_literally(section, name, strchr(*set, '=') + 1, "--set");
 		free(name);
 	}
-	return 0;
 }
 
 /* A key that nobody knows is passed over, by Portage as by us; where it looks like one that we know, not in silence. */
+static void warn_of_key(struct repos *repos, const char *where, const char *name)
+{
+	const char *meant;
+
+	if (key_odd(name, &meant))
+		words_add(&repos->warnings,
+			  alloc_printf("%s%s: there is no such key%s%s%s", where, name, meant ? ": is " : "",
+				       meant ? meant : "", meant ? " meant?" : ""));
+}
+
 static void warn_of_keys(struct repos *repos, const struct conf_section *section)
 {
 	for (size_t i = 0; i < section->count; i++) {
-		const struct conf_key *key = &section->keys[i];
-		const char *meant = key_meant(key->name);
+		char *where = alloc_printf("%s: [%s] ", section->keys[i].where, section->name);
 
-		if (meant)
-			words_add(&repos->warnings,
-				  alloc_printf("%s: [%s] %s: there is no such key: is %s meant?", key->where,
-					       section->name, key->name, meant));
+		warn_of_key(repos, where, section->keys[i].name);
+		free(where);
 	}
+}
+
+/* Once, and not for each repository that it is for. */
+static int check_override(struct repos *repos, const struct repos_override *override, struct err *err)
+{
+	for (char **set = override ? override->set : NULL; set && *set; set++) {
+		if (strcspn(*set, "=") == 0 || !strchr(*set, '='))
+			return err_fail(err, STATUS_USAGE, "--set", "not KEY=VALUE: %s", *set);
+		char *name = set_name(*set);
+		warn_of_key(repos, "--set: ", name);
+		free(name);
+	}
+	return 0;
 }
 
 /* Portage's order: by priority, then by name. */
@@ -698,13 +726,14 @@ static int by_priority(const void *a, const void *b)
 static int repos_from_conf(struct repos *repos, struct conf *conf, bool from_portage,
 			   const struct repos_override *override, struct err *err)
 {
+	if (check_override(repos, override, err) != 0)
+		return -1;
 	warn_of_keys(repos, conf->sections);
 	for (size_t i = 1; i < conf->count; i++) {
 		struct reading reading = { .conf = conf, .section = &conf->sections[i], .err = err };
 
-		if (apply_override(&conf->sections[i], override, err) != 0)
-			return -1;
 		warn_of_keys(repos, &conf->sections[i]);
+		apply_override(&conf->sections[i], override);
 		repos->list = alloc_grow(repos->list, repos->count + 1, sizeof(*repos->list));
 		const int result = repo_read(&reading, from_portage, &repos->list[repos->count++]);
 		repos->list[repos->count - 1].order = i;

@@ -200,7 +200,13 @@ refused_line() {
 	[[ $stderr == *"repos.conf:6: [it] sync-rcu-verfiy: there is no such key: is sync-rcu-verify meant?"* ]]
 	[ "$(version_of "$T/it")" = A ]
 	run -0 --separate-stderr rcu_repo --config "$T/repos.conf" sync --set sync-rcu-tll-days=1
-	[[ $stderr == *"--set: [it] sync-rcu-tll-days: there is no such key: is sync-rcu-ttl-days meant?"* ]]
+	[[ $stderr == *"--set: sync-rcu-tll-days: there is no such key: is sync-rcu-ttl-days meant?"* ]]
+	# once, of several repositories; and where there is no file
+	printf '[more]\nlocation = %s\nsync-rcu-store-dir = %s\n' "$T/more" "$T/store-more" >>"$T/repos.conf"
+	run -0 --separate-stderr rcu_repo --config "$T/repos.conf" sync --set sync-rcu-ttl=1
+	[ "$(grep -c -- '--set: sync-rcu-ttl: there is no such key: is sync-rcu-ttl-days meant?' <<<"$stderr")" = 1 ]
+	run -0 --separate-stderr rcu_repo list --location "$T/it" --set sync-rcu-keep=1
+	[ "$stderr" = 'rcu-repo: configuration: --set: sync-rcu-keep: there is no such key' ]
 }
 
 @test "a repository with nothing to sync from is left alone, unless it is asked for" {

@@ -48,7 +48,7 @@ two_versions() {
 	local name
 	two_versions
 	for name in 7 7up '' -x .hidden 'a b' 'a=b' a/b $'a\nb' "$(printf 'x%.0s' {1..64})" 'a;b'; do
-		refused 2 'a name has letters' repo keep 1 "--name=$name"
+		refused 2 'a name has at most 63 of letters' repo keep 1 "--name=$name"
 	done
 	repo keep 1 --name "$(printf 'x%.0s' {1..63})"
 	refused 1 'there is no snapshot 7' repo keep 7

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "helper/base/alloc.h"
+#include "helper/config/keys.h"
 #include "helper/config/repos.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/skip.h"
@@ -167,30 +168,37 @@ static void test_repositories_in_each_others_way(void **state)
 
 	(void)state;
 	bad(GOOD "[b]\nlocation = /r/b\nsync-rcu-store-dir = /s//gentoo/\n",
-	    "c:6: [b] sync-rcu-store-dir = /s//gentoo/: in the way of repository gentoo");
+	    "c:6: [b] sync-rcu-store-dir = /s//gentoo/: in the way of repository gentoo, whose "
+	    "sync-rcu-store-dir is /s/gentoo");
 	bad(GOOD "[b]\nlocation = /r/gentoo\nsync-rcu-store-dir = /s/b\n",
-	    "c:5: [b] location = /r/gentoo: in the way of repository gentoo");
+	    "c:5: [b] location = /r/gentoo: in the way of repository gentoo, whose location is /r/gentoo");
 	bad(GOOD "[b]\nlocation = /r/b\nsync-rcu-store-dir = /s/gentoo/b\n",
-	    "c:6: [b] sync-rcu-store-dir = /s/gentoo/b: in the way of repository gentoo");
+	    "c:6: [b] sync-rcu-store-dir = /s/gentoo/b: in the way of repository gentoo, whose "
+	    "sync-rcu-store-dir is /s/gentoo");
 	bad(GOOD "[b]\nlocation = /r/b\nsync-rcu-store-dir = /r/gentoo/b\n",
-	    "c:6: [b] sync-rcu-store-dir = /r/gentoo/b: in the way of repository gentoo");
+	    "c:6: [b] sync-rcu-store-dir = /r/gentoo/b: in the way of repository gentoo, whose location is "
+	    "/r/gentoo");
 	bad(GOOD "[b]\nlocation = /s/gentoo/b\nsync-rcu = no\n",
-	    "c:5: [b] location = /s/gentoo/b: in the way of repository gentoo");
+	    "c:5: [b] location = /s/gentoo/b: in the way of repository gentoo, whose sync-rcu-store-dir is "
+	    "/s/gentoo");
 	bad(GOOD "[b]\nlocation = /r/b\nsync-rcu-store-dir = /s\n",
-	    "c:6: [b] sync-rcu-store-dir = /s: in the way of repository gentoo");
+	    "c:6: [b] sync-rcu-store-dir = /s: in the way of repository gentoo, whose sync-rcu-store-dir is "
+	    "/s/gentoo");
 	bad(GOOD "[b]\nlocation = /r/b\nsync-rcu-store-dir = /r\n",
 	    "c:6: [b] sync-rcu-store-dir = /r: the location is inside the store");
 	bad(GOOD "[b]\nlocation = /x/b\nsync-rcu-store-dir = /r\n",
-	    "c:6: [b] sync-rcu-store-dir = /r: in the way of repository gentoo");
+	    "c:6: [b] sync-rcu-store-dir = /r: in the way of repository gentoo, whose location is /r/gentoo");
 	/* The outer one's sync would bring a tree without the inner one, whose data exists once. */
 	bad(GOOD "[b]\nlocation = /r/gentoo/local/b\nsync-rcu-store-dir = /s/b\n",
-	    "c:5: [b] location = /r/gentoo/local/b: in the way of repository gentoo");
+	    "c:5: [b] location = /r/gentoo/local/b: in the way of repository gentoo, whose location is "
+	    "/r/gentoo");
 	bad(GOOD "[b]\nlocation = /r/gentoo/local/b\nsync-rcu = no\n",
-	    "c:5: [b] location = /r/gentoo/local/b: in the way of repository gentoo");
+	    "c:5: [b] location = /r/gentoo/local/b: in the way of repository gentoo, whose location is "
+	    "/r/gentoo");
 	bad(GOOD "[b]\nlocation = /r\nsync-rcu-store-dir = /x/b\n",
-	    "c:5: [b] location = /r: in the way of repository gentoo");
+	    "c:5: [b] location = /r: in the way of repository gentoo, whose location is /r/gentoo");
 	bad(GOOD "[b]\nlocation = /r\nsync-rcu = no\n",
-	    "c:5: [b] location = /r: in the way of repository gentoo");
+	    "c:5: [b] location = /r: in the way of repository gentoo, whose location is /r/gentoo");
 	good(&repos, GOOD "[b]\nlocation = /r/gentoo-b\nsync-rcu-store-dir = /s/gentoo-b\n", NULL);
 	assert_int_equal(repos.count, 2);
 	repos_release(&repos);
@@ -345,7 +353,7 @@ static void test_names_of_others(void **state)
 
 static void test_misspelt_keys(void **state)
 {
-	char *set[] = { (char *)"sync-rcu-tll-days=3", NULL };
+	char *set[] = { (char *)"Sync-RCU-tll-days=3", NULL };
 	struct repos repos;
 
 	(void)state;
@@ -354,16 +362,47 @@ static void test_misspelt_keys(void **state)
 	     "sync_rcu_durability = none\nloc = 1\nsync-git-env = A=1\nsync-future = x\n",
 	     set);
 	const char *const expected[] = {
+		"--set: sync-rcu-tll-days: there is no such key: is sync-rcu-ttl-days meant?",
 		"c:3: [DEFAULT] auto-snyc: there is no such key: is auto-sync meant?",
 		"c:7: [gentoo] sync-rcu-verfy: there is no such key: is sync-rcu-verify meant?",
-		"c:8: [gentoo] sync-rcu-what-ever: there is no such key: is sync-rcu-max-delete meant?",
+		"c:8: [gentoo] sync-rcu-what-ever: there is no such key",
 		"c:9: [gentoo] sync_rcu_durability: there is no such key: is sync-rcu-durability meant?",
-		"--set: [gentoo] sync-rcu-tll-days: there is no such key: is sync-rcu-ttl-days meant?",
 	};
 	assert_int_equal(repos.warnings.count, sizeof(expected) / sizeof(expected[0]));
 	for (size_t i = 0; i < repos.warnings.count; i++)
 		assert_string_equal(repos.warnings.list[i], expected[i]);
 	repos_release(&repos);
+}
+
+static void meant(const char *name, const char *expected)
+{
+	const char *found;
+
+	assert_true(key_odd(name, &found));
+	if (expected)
+		assert_string_equal(found, expected);
+	else
+		assert_null(found);
+}
+
+static void test_what_is_meant(void **state)
+{
+	const char *found;
+
+	(void)state;
+	meant("sync-rcu-ttl", "sync-rcu-ttl-days");
+	meant("sync-rcu-spares", "sync-rcu-spare-snapshots");
+	meant("sync-rcu-hook", "sync-rcu-hooks");
+	meant("sync_rcu_hook_timeout", "sync-rcu-hook-timeout");
+	meant("sync-webrsync-verify", "sync-webrsync-verify-signature");
+	/* More than one begins so, or none is near. */
+	meant("sync-rcu-max", NULL);
+	meant("sync-rcu-keep", NULL);
+	meant("sync-rcu-user", NULL);
+	meant("rcu-x", NULL);
+	assert_false(key_odd("sync-rcu-ttl-days", &found));
+	assert_false(key_odd("sync-git", &found));
+	assert_false(key_odd("mirror", &found));
 }
 
 static void portage_begin(const char *top)
@@ -504,6 +543,7 @@ int main(void)
 		cmocka_unit_test(test_order_is_by_priority),
 		cmocka_unit_test(test_names_of_others),
 		cmocka_unit_test(test_misspelt_keys),
+		cmocka_unit_test(test_what_is_meant),
 		cmocka_unit_test(test_portages_directories),
 		cmocka_unit_test(test_portages_variables),
 		cmocka_unit_test(test_from_the_command_line),
