@@ -16,8 +16,10 @@
 #include "helper/commands/look.h"
 #include "helper/commands/progress.h"
 #include "helper/commands/table.h"
+#include "helper/programs/guard.h"
 #include "helper/snapshot/storage.h"
 #include "helper/store/held.h"
+#include "helper/store/lock.h"
 #include "helper/store/meta.h"
 #include "helper/store/reclaim.h"
 #include "helper/store/reservation.h"
@@ -167,17 +169,38 @@ static void add_trash(const struct look *look)
 		closedir(trash);
 }
 
+/* What a guard has beside its tree: the one row that is no tree. */
+static bool is_scratch(const char *id)
+{
+	const size_t length = strlen(id), cut = strlen(GUARD_SCRATCH_SUFFIX);
+
+	return length > cut && strcmp(id + length - cut, GUARD_SCRATCH_SUFFIX) == 0;
+}
+
 static void add_staged(const struct look *look, const char *id, const struct reservation *reservation)
 {
+	/* Whose name was there before we asked: a writer that has ended meanwhile has left it, or it is gone. */
+	const bool writing = store_is_locked(&look->store);
 	const bool reserved = reservation->staging && strcmp(id, reservation->staging) == 0;
-	struct libscols_line *line = add_row(look, "staging", reserved ? "reserved" : "in use");
+	struct libscols_line *line = add_row(look, "staging",
+					     reserved  ? "reserved"
+					     : writing ? "in use"
+						       : "left");
 	char *name = alloc_printf(STORE_STAGING "/%s", id);
 
 	if (look->options->measure)
 		set_size(look, line, name);
-	set_by(look, line,
-	       reserved ? alloc_printf("begin, for %s", reservation->text)
-			: alloc_copy("a writer at work, or one that died"));
+	if (reserved)
+		set_by(look, line, alloc_printf("begin, for %s", reservation->text));
+	else if (!writing)
+		set_by(look, line,
+		       alloc_printf("by a writer that died or was refused: the next takes it away: %s",
+				    name));
+	else
+		set_by(look, line,
+		       alloc_printf("%s: %s",
+				    is_scratch(id) ? "what its guard holds apart" : "a writer at work",
+				    name));
 	free(name);
 }
 

@@ -15,8 +15,6 @@
 #include "helper/programs/guard_apply.h"
 #include "helper/tree/tree.h"
 
-#define SCRATCH_SUFFIX ".guard"
-
 /* ---- the library ---- */
 
 static const char *library_path(void)
@@ -141,11 +139,11 @@ int guard_start(struct guard *guard, const struct staging *staging, enum guard_w
 
 	if (way == GUARD_NONE)
 		return 0;
-	if (strlen(staging->id) + sizeof(SCRATCH_SUFFIX) > sizeof(ids.scratch))
+	if (strlen(staging->id) + sizeof(GUARD_SCRATCH_SUFFIX) > sizeof(ids.scratch))
 		return err_fail(err, STATUS_FAILED, staging->path, "its name is too long");
 	if (lstat(staging->path, &tree) != 0 || snapshots_look(staging, &snapshots) != 0)
 		return err_errno(err, STATUS_FAILED, staging->path, "cannot be looked up");
-	guard->scratch = alloc_printf("%s" SCRATCH_SUFFIX, staging->path);
+	guard->scratch = alloc_printf("%s" GUARD_SCRATCH_SUFFIX, staging->path);
 	if (scratch_make(guard->scratch, &tree) != 0)
 		return err_errno(err, STATUS_FAILED, guard->scratch, "cannot be made");
 	guard->way = way;
@@ -154,7 +152,8 @@ int guard_start(struct guard *guard, const struct staging *staging, enum guard_w
 	guard->staging = staging;
 	if (way == GUARD_KERNEL)
 		return kernel_guard_start(&guard->kernel, staging, guard->scratch, err);
-	memcpy(ids.scratch, strrchr(guard->scratch, '/') + 1, strlen(staging->id) + sizeof(SCRATCH_SUFFIX));
+	memcpy(ids.scratch, strrchr(guard->scratch, '/') + 1,
+	       strlen(staging->id) + sizeof(GUARD_SCRATCH_SUFFIX));
 	preload_init(guard, &ids);
 	return 0;
 }

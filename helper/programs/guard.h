@@ -56,6 +56,9 @@ struct guard {
 		.way = GUARD_NONE, .kernel = GUARD_KERNEL_OFF, \
 	}
 
+/* Behind the name of the staging tree: the directory beside it. */
+#define GUARD_SCRATCH_SUFFIX ".guard"
+
 /* For an installation that is not installed: where librcu-guard.so is. */
 #define ENV_GUARD_LIBRARY "RCU_REPO_GUARD_LIBRARY"
 

@@ -18,6 +18,7 @@
 
 #include "helper/base/alloc.h"
 #include "helper/launcher/namespace.h"
+#include "helper/store/occupants.h"
 #include "helper/tree/climb.h"
 #include "helper/tree/object.h"
 #include "helper/tree/tree.h"
@@ -311,8 +312,11 @@ static int holder_wait(struct guard_kernel *kernel)
 int kernel_guard_end(struct guard_kernel *kernel, const struct staging *staging, struct err *err)
 {
 	struct pollfd events = { .fd = kernel->events, .events = POLLIN };
+	struct stat overlay;
 	int ready;
 
+	if (fstatat(kernel->root, staging->path + 1, &overlay, 0) != 0)
+		overlay.st_dev = 0;
 	if (write(kernel->control, "", 1) != 1 || holder_wait(kernel) != 0)
 		return err_fail(err, STATUS_FAILED, staging->path, "its overlay cannot be taken away");
 	do
@@ -320,7 +324,7 @@ int kernel_guard_end(struct guard_kernel *kernel, const struct staging *staging,
 	while (ready < 0 && errno == EINTR);
 	if (ready == 1)
 		return 0;
-	return err_fail(err, STATUS_FAILED, staging->path, "a process is still at work in it");
+	return occupants_fail(staging->path, overlay.st_dev, err);
 }
 
 static void close_one(int *fd)

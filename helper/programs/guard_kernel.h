@@ -45,7 +45,7 @@ int kernel_guard_start(struct guard_kernel *kernel, const struct staging *stagin
 /* In the command's process. NULL, or what could not be done, with errno. */
 const char *kernel_guard_enter(const struct guard_kernel *kernel);
 
-/* The overlay is gone: its upper layer is still. -1 where somebody does not let go of it for a second. */
+/* The overlay is gone: its upper layer is still. -1, naming him, where somebody does not let go of it for a second. */
 int kernel_guard_end(struct guard_kernel *kernel, const struct staging *staging, struct err *err);
 
 void kernel_guard_release(struct guard_kernel *kernel);

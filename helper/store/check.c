@@ -14,6 +14,7 @@
 
 #include "helper/base/alloc.h"
 #include "helper/base/files.h"
+#include "helper/store/lock.h"
 #include "helper/store/meta.h"
 #include "helper/store/pin.h"
 #include "helper/store/reservation.h"
@@ -173,30 +174,6 @@ static void check_high_water(const struct store *store, struct problems *problem
 
 /* ---- what a writer left that died ---- */
 
-/*
- * Does somebody have the lock? By /proc/locks, since to try it would keep a writer out: "1: FLOCK ADVISORY WRITE PID
- * MAJOR:MINOR:INODE 0 EOF". The device is not what stat says on every file system.
- */
-static bool is_locked(const struct store *store)
-{
-	FILE *locks = fopen("/proc/locks", "re");
-	bool found = false;
-	struct stat st;
-	char line[256];
-
-	if (fstatat(store->dir, STORE_LOCK, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		st.st_ino = 0;
-	while (locks && !found && fgets(line, sizeof(line), locks)) {
-		uintmax_t inode;
-
-		found = sscanf(line, "%*s FLOCK %*s WRITE %*d %*x:%*x:%ju", &inode) == 1 &&
-			inode == st.st_ino;
-	}
-	if (locks)
-		fclose(locks);
-	return found;
-}
-
 static bool ends_with(const char *text, const char *end)
 {
 	const size_t length = strlen(text), cut = strlen(end);
@@ -223,7 +200,7 @@ static void check_left(const struct store *store, struct problems *problems)
 	struct problems left = PROBLEMS_NONE;
 	struct err ignored = ERR_NONE;
 
-	problems->busy = is_locked(store);
+	problems->busy = store_is_locked(store);
 	reservation_look(store, &reservation, &ignored);
 	find_left(store, STORE_OURS, ".new", NULL, &left);
 	find_left(store, STORE_META, ".new", NULL, &left);
@@ -233,7 +210,7 @@ static void check_left(const struct store *store, struct problems *problems)
 		problem_add(&left, STORE_MIGRATION ": a migration is half done");
 	reservation_release(&reservation);
 	/* Both before and behind the look: what a writer has under way is no fault. */
-	problems->busy |= is_locked(store);
+	problems->busy |= store_is_locked(store);
 	for (size_t i = 0; !problems->busy && i < left.count; i++)
 		problem_add(problems, "%s", left.list[i]);
 	problems_release(&left);

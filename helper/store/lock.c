@@ -122,6 +122,29 @@ static int busy(const struct store *store, int fd, struct err *err)
 	return err_fail(err, STATUS_BUSY, store->path, "locked by a process that has not said who it is");
 }
 
+/*
+ * "1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF"; the device is not what stat says on every file system.
+ */
+bool store_is_locked(const struct store *store)
+{
+	FILE *locks = fopen("/proc/locks", "re");
+	bool found = false;
+	struct stat st;
+	char line[256];
+
+	if (fstatat(store->dir, STORE_LOCK, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		st.st_ino = 0;
+	while (locks && !found && fgets(line, sizeof(line), locks)) {
+		uintmax_t inode;
+
+		found = sscanf(line, "%*s FLOCK %*s WRITE %*d %*x:%*x:%ju", &inode) == 1 &&
+			inode == st.st_ino;
+	}
+	if (locks)
+		fclose(locks);
+	return found;
+}
+
 /* ---- what a dead writer left ---- */
 
 static int staging_discard(struct store *store, const char *id, struct err *err)

@@ -26,4 +26,7 @@
 int store_lock(struct store *store, const char *command, bool reserved, struct err *err);
 void store_unlock(struct store *store);
 
+/* Does somebody have the lock? By /proc/locks, since to try it would keep a writer out. */
+bool store_is_locked(const struct store *store);
+
 #endif

@@ -317,6 +317,17 @@ static void comm_of(pid_t pid, char *to, size_t room)
 	to[strcspn(to, "\n")] = '\0';
 }
 
+/* 0: one that cannot be seen. */
+static int fail_for(const char *path, pid_t pid, struct err *err)
+{
+	char comm[64];
+
+	if (pid == 0)
+		return err_fail(err, STATUS_FAILED, path, "a process is still at work in it");
+	comm_of(pid, comm, sizeof(comm));
+	return err_fail(err, STATUS_FAILED, path, "process %d (%s) is still at work in it", (int)pid, comm);
+}
+
 int occupants_wait(const char *path, enum occupants_of which, struct err *err)
 {
 	const struct timespec pause = { .tv_nsec = TRY_NANOSECONDS };
@@ -324,15 +335,50 @@ int occupants_wait(const char *path, enum occupants_of which, struct err *err)
 				 .writing = which == OCCUPANTS_WRITING,
 				 .mappings = true,
 				 .since = which == OCCUPANTS_OURS ? our_start() : 0 };
-	char comm[64];
 	pid_t pid;
 
 	for (int try = 1; (pid = occupant_find(&search)) != 0 && try < TRIES; try++)
 		nanosleep(&pause, NULL);
-	if (pid == 0)
-		return 0;
-	comm_of(pid, comm, sizeof(comm));
-	return err_fail(err, STATUS_FAILED, path, "process %d (%s) is still at work in it", (int)pid, comm);
+	return pid == 0 ? 0 : fail_for(path, pid, err);
+}
+
+/* ---- a tree that only they see ---- */
+
+static bool link_on(int dir, const char *name, dev_t device)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, 0) == 0 && st.st_dev == device;
+}
+
+static bool is_on(int proc, const char *pid, dev_t device)
+{
+	const int process = openat(proc, pid, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = process < 0 ? NULL : directory_open(process, "fd");
+	bool found = process >= 0 && (link_on(process, "cwd", device) || link_on(process, "root", device));
+	const struct dirent *entry;
+
+	while (!found && dir && (entry = directory_next(dir)))
+		found = link_on(dirfd(dir), entry->d_name, device);
+	if (dir)
+		closedir(dir);
+	if (process >= 0)
+		close(process);
+	return found;
+}
+
+int occupants_fail(const char *path, dev_t device, struct err *err)
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+	pid_t pid = 0;
+
+	while (proc && !pid && (entry = directory_next(proc)))
+		if (isdigit((unsigned char)entry->d_name[0]) && is_on(dirfd(proc), entry->d_name, device))
+			pid = (pid_t)atoi(entry->d_name);
+	if (proc)
+		closedir(proc);
+	return fail_for(path, pid, err);
 }
 
 /* The first PID namespace: include/linux/proc_ns.h, PROC_PID_INIT_INO. */

@@ -15,6 +15,7 @@
 #define HELPER_STORE_OCCUPANTS_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "helper/base/err.h"
 
@@ -29,6 +30,12 @@ enum occupants_of {
  * stays for longer than processes take to end (a second).
  */
 int occupants_wait(const char *path, enum occupants_of which, struct err *err);
+
+/*
+ * -1, and *err names a process that has something of the file system `device` open, which was the tree at `path` for those
+ * who are at work in it (an overlay, in a mount namespace of theirs); or none, where none is found.
+ */
+int occupants_fail(const char *path, dev_t device, struct err *err);
 
 /*
  * True if there is surely nobody in the tree: no process has a descriptor, a working or a root directory in it, or a mount of a part of it. False

@@ -326,7 +326,7 @@ in_clone() {
 	skip_unless_kernel_way
 	sync_version A
 	export RCU_REPO_GUARD_WAY=kernel
-	refused 1 'still at work in it' repo update -- sh -c \
+	refused 1 'process [0-9]+ \(sleep\) is still at work in it' repo update -- sh -c \
 		'echo x >x; (exec sleep 1000 </dev/null >/dev/null 2>&1 3>&- 4>&-) & echo $! >"$1"' sh "$T/pid"
 	kill "$(cat "$T/pid")"
 	[ "$(latest)" = 1 ]

@@ -92,10 +92,24 @@ says() {
 	repo abort
 	mkdir "$STORE/.rcu-repo/staging/left"
 	touch "$STORE/.rcu-repo/trash/left"
-	says 'assert items["staging"]["state"] == "in use", rows'
+	says 'assert items["staging"]["state"] == "left" and "staging/left" in items["staging"]["by"], rows'
 	# it was a look
 	[ -e "$STORE/.rcu-repo/staging/left" ]
 	[ -e "$STORE/.rcu-repo/trash/left" ]
+}
+
+@test "a writer at work: each row says which tree it is" {
+	versions A
+	repo update -- sh -c 'echo x >x; exec "$1" status --location "$2" >"$3"' sh "$RCU_REPO" "$LOCATION" "$T/rows"
+	grep -E 'staging +in use .*a writer at work: .rcu-repo/staging/[0-9a-f.]+$' "$T/rows"
+	grep staging "$T/rows" | sort >"$T/sorted"
+	uniq "$T/sorted" | cmp - "$T/sorted"
+	run -0 --separate-stderr repo status
+	[[ $output != *staging* ]]
+	# refused: it stays for a look, and nobody is at work
+	refused 1 'stays for a look' repo update --set sync-rcu-verify=false -- touch y
+	run -0 --separate-stderr repo status
+	grep -E 'staging +left .*died or was refused' <<<"$output"
 }
 
 @test "beside Portage, which knows no pins, a pinned snapshot is in danger" {

@@ -73,13 +73,13 @@ teardown() { lib_done; }
 @test "a process that COMMAND left behind in the staging tree: not published" {
 	sync_version A
 	# It lets go of its descriptors, and keeps its working directory.
-	refused 1 'still at work in it' repo update -- sh -c \
+	refused 1 'process [0-9]+ \(sleep\) is still at work in it' repo update -- sh -c \
 		'echo x >x; (exec sleep 1000 </dev/null >/dev/null 2>&1 3>&- 4>&-) & echo $! >"$1"' sh "$T/pid"
 	kill "$(cat "$T/pid")"
 	[ "$(latest)" = 1 ]
 	[ ! -e "$LOCATION/x" ]
 	# It is somewhere else, and has a file of the tree open.
-	refused 1 'still at work in it' repo update -- sh -c \
+	refused 1 'process [0-9]+ \(sleep\) is still at work in it' repo update -- sh -c \
 		'echo x >x; (exec 3>"$RCU_REPO_STAGING/y" && cd / && exec sleep 1000 </dev/null >/dev/null 2>&1) & echo $! >"$1"' \
 		sh "$T/pid"
 	kill "$(cat "$T/pid")"
