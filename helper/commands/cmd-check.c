@@ -136,6 +136,9 @@ static int check_open(const struct options *options, const struct repo *repo, st
 static int check_repo(const struct options *options, const struct repo *repo, struct err *err)
 {
 	struct store store = STORE_CLOSED;
+
+	if (command_unsynced(repo))
+		return 0;
 	int result = user_trusted(repo, &store.sync_user, err);
 
 	if (result == 0)

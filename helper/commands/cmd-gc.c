@@ -130,6 +130,8 @@ static int gc_repo(const struct options *options, const struct repo *repo, struc
 {
 	struct store store = STORE_CLOSED;
 
+	if (command_unsynced(repo))
+		return 0;
 	if (options->dry_run)
 		return gc_dry(options, repo, err);
 	int result = command_lock(&store, repo, "gc", err);

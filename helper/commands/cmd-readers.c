@@ -56,6 +56,9 @@ static int readers_repo(const struct options *options, const struct repo *repo, 
 {
 	struct readers readers = { .list = NULL };
 	struct store store = STORE_CLOSED;
+
+	if (command_unsynced(repo))
+		return 0;
 	int result = store_open(&store, repo->store, STORE_LOOK, repo->durable, err);
 
 	if (result == 0)

@@ -282,6 +282,9 @@ static int status_store(struct look *look, struct err *err)
 static int status_repo(const struct options *options, const struct repo *repo, struct err *err)
 {
 	struct look look = { .options = options, .repo = repo, .store = STORE_CLOSED };
+
+	if (command_unsynced(repo))
+		return 0;
 	int result = store_open(&look.store, repo->store, STORE_LOOK, repo->durable, err);
 
 	if (result == 0)

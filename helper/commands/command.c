@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/commands/command.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "helper/base/alloc.h"
@@ -157,6 +159,17 @@ int command_words(const struct options *options, const char *usage, size_t least
 		return command_each(&own, true, one);
 	err_fail(&err, STATUS_USAGE, "usage", "%s", usage);
 	return err_print(&err);
+}
+
+bool command_unsynced(const struct repo *repo)
+{
+	struct stat st;
+
+	if (lstat(repo->store, &st) == 0 || errno != ENOENT ||
+	    (lstat(repo->location, &st) == 0 && S_ISLNK(st.st_mode)))
+		return false;
+	note(repo->name, "not synced yet: %s is not there", repo->store);
+	return true;
 }
 
 /* What was never synced is no store: nobody makes one by looking after it, or takes another directory for one. */

@@ -87,6 +87,12 @@ int command_words(const struct options *options, const char *usage, size_t least
  */
 int command_lock(struct store *store, const struct repo *repo, const char *name, struct err *err);
 
+/*
+ * True, and said, where `repo` was never synced: there is no store, and no link at its location that leads to one (that
+ * one is gone, or its disk is not mounted). Whoever looks has nothing to look at then, and that is no failure.
+ */
+bool command_unsynced(const struct repo *repo);
+
 /* The snapshot that a word of the command line means: a number, or the name of a kept one. It is there. */
 int command_snapshot(const struct store *store, const char *word, uint64_t *number, struct err *err);
 

@@ -235,11 +235,14 @@ mended() {
 	wrong 'staging/at-work: was left'
 }
 
-@test "what begin reserved is in order; a store of Portage's, too; one that is not there is not" {
+@test "what begin reserved is in order; a store of Portage's, too; one that is gone is not" {
 	versions A
 	repo begin --owner $$
 	clean
 	repo abort
+	run -0 --separate-stderr rcu_repo check --location "$T/no" --store "$T/nowhere"
+	[[ $stderr == *"not synced yet: $T/nowhere is not there" ]]
+	ln -s "$T/nowhere/latest" "$T/no"
 	refused 1 'cannot open the store' rcu_repo check --location "$T/no" --store "$T/nowhere"
 	make_version "$T/other/snapshots/3" A
 	ln -s snapshots/3 "$T/other/latest"

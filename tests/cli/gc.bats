@@ -270,13 +270,23 @@ in_trash() { find "$STORE/.rcu-repo/trash" -type f | wc -l; }
 }
 
 @test "several repositories, and one that has no store" {
+	local command
 	two_repositories
 	rcu_repo sync one
 	make_version "$T/source-one" B
 	rcu_repo sync one --set sync-rcu-spare-snapshots=0
 	[ "$(ls "$T/store-one/snapshots")" = 2 ]
 	rcu_repo gc one
-	refused 1 '^rcu-repo: two: ' rcu_repo gc
+	for command in gc 'gc --dry-run' status readers check 'check --repair'; do
+		run -0 --separate-stderr rcu_repo $command
+		[[ $stderr == *"rcu-repo: two: not synced yet: $T/store-two is not there"* ]]
+		[ ! -e "$T/store-two" ]
+	done
+	# one that is gone, or not mounted, is another thing
+	ln -s "$T/store-two/latest" "$T/two"
+	for command in gc 'gc --dry-run' status readers check 'check --repair'; do
+		refused 1 "^rcu-repo: two: |$T/store-two" rcu_repo $command
+	done
 	[ ! -e "$T/store-two" ]
 	[ "$(version_of "$T/one")" = B ]
 }
