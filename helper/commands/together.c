@@ -79,8 +79,8 @@ static int gate_answers(struct store *store, uint64_t number, char *message, str
 		if (strcmp(message, "resolve") == 0)
 			return resolve(store, err);
 	}
-	return err_fail(err, STATUS_FAILED, store->path,
-			"not published: another repository of its set failed");
+	/* Its own failure is none: of all, only the status of who failed counts (command_worse()). */
+	return err_fail(err, STATUS_BUSY, store->path, "not published: another repository of its set failed");
 }
 
 int together_gate(struct store *store, uint64_t number, struct err *err)

@@ -70,6 +70,20 @@ at_rest() {
 	rcu_repo sync --together one
 }
 
+@test "one that is locked: nothing is published, and that is to be tried again; one that failed is a failure" {
+	rcu_repo sync --together
+	both B
+	background flock -F "$T/store-one/.rcu-repo/lock" sleep 1000
+	wait_until eval '! flock -n "$T/store-one/.rcu-repo/lock" true'
+	refused 75 'two: .*another repository of its set failed' rcu_repo sync --together
+	refused 1 'not synced' rcu_repo sync --together --set sync-rcu-verify=false
+	kill "$BACKGROUND"
+	[ "$(pinned_version)" = A ]
+	rcu_repo sync --together
+	[ "$(pinned_version)" = B ]
+	at_rest
+}
+
 @test "--jobs 1 --together: who waits for the others is not in their way" {
 	rcu_repo sync --together --jobs 1
 	[ "$(pinned_version)" = A ]
