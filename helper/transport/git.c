@@ -716,7 +716,10 @@ static int checkout_difference(const struct git *git, bool exact, struct err *er
 	return result;
 }
 
-/* Half a pack, object or graph, a directory of objects that came in, and the sign that a git is at work. */
+/*
+ * Half a pack, object or graph, a directory of objects that came in, and the signs that a git is at work: on a file
+ * (.lock), or on the ref for a pack that it has (.keep), which no `git gc` would ever collect then.
+ */
 static bool is_leftover(const char *name)
 {
 	static const char *const begin[] = { "tmp_", ".tmp-", "incoming-" };
@@ -725,7 +728,7 @@ static bool is_leftover(const char *name)
 	for (size_t i = 0; i < sizeof(begin) / sizeof(begin[0]); i++)
 		if (strncmp(name, begin[i], strlen(begin[i])) == 0)
 			return true;
-	return end && strcmp(end, ".lock") == 0;
+	return end && (strcmp(end, ".lock") == 0 || strcmp(end, ".keep") == 0);
 }
 
 static void leftovers_delete_in(int ours, const char *name)

@@ -337,10 +337,11 @@ inode() { stat -c %i "$1"; }
 	touch "$STORE/.rcu-repo/git/shallow.lock" "$STORE/.rcu-repo/git/packed-refs.lock" "$STORE/.rcu-repo/git/refs/rcu/upstream.lock" \
 		"$STORE/.rcu-repo/git/objects/pack/tmp_pack_x" "$STORE/.rcu-repo/git/objects/pack/.tmp-9-pack-x.pack"
 	mkdir -p "$STORE/.rcu-repo/git/objects/incoming-x/pack" "$STORE/.rcu-repo/git/objects/tmp_objdir-incoming-x" "$STORE/.rcu-repo/git/objects/ab"
-	touch "$STORE/.rcu-repo/git/objects/ab/tmp_obj_x" "$STORE/.rcu-repo/git/objects/incoming-x/pack/x"
+	touch "$STORE/.rcu-repo/git/objects/ab/tmp_obj_x" "$STORE/.rcu-repo/git/objects/incoming-x/pack/x" \
+		"$(ls "$STORE/.rcu-repo/git/objects/pack/"*.pack | head -n 1 | sed 's/pack$/keep/')"
 	sync_git
 	[ "$(version_of "$LOCATION")" = B ]
 	[ -z "$(git -C "$LOCATION" status --porcelain)" ]
 	[ "$(ls "$STORE/.rcu-repo/git/worktrees" | wc -l)" = 2 ]
-	[ -z "$(find "$STORE/.rcu-repo/git" -name '*.lock' -o -name '*tmp*' -o -name 'incoming-*')" ]
+	[ -z "$(find "$STORE/.rcu-repo/git" -name '*.lock' -o -name '*.keep' -o -name '*tmp*' -o -name 'incoming-*')" ]
 }
