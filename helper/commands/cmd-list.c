@@ -40,6 +40,7 @@ struct listing {
 	struct libscols_table *table;
 	const struct readers *readers;
 	uint64_t latest;
+	const struct meta *of_latest; /* NULL: not known */
 	bool json, measure;
 };
 
@@ -85,7 +86,9 @@ static const char *state_of(const struct listing *listing, uint64_t number, cons
 {
 	if (number == listing->latest)
 		return "latest";
-	return damaged ? "damaged" : meta->kept ? "kept" : "retired";
+	if (damaged || meta->kept)
+		return damaged ? "damaged" : "kept";
+	return meta_unpublished(meta, listing->latest, listing->of_latest) ? "unpublished" : "retired";
 }
 
 static void list_one(const struct listing *listing, uint64_t number)
@@ -106,9 +109,11 @@ static void list_one(const struct listing *listing, uint64_t number)
 	table_set(line, STATE, alloc_copy(state_of(listing, number, &meta, damaged.status != STATUS_DONE)));
 	if (meta.kept && meta.name[0])
 		table_set_foreign(line, NAME, meta.name, listing->json);
-	table_set(line, PUBLISHED, command_time(meta.published, listing->json));
-	table_set(line, RETIRED, command_time(meta.retired, listing->json));
-	table_set(line, AGE, look_age(meta.published, listing->json));
+	if (number == listing->latest || !meta_unpublished(&meta, listing->latest, listing->of_latest)) {
+		table_set(line, PUBLISHED, command_time(meta.published, listing->json));
+		table_set(line, RETIRED, command_time(meta.retired, listing->json));
+		table_set(line, AGE, look_age(meta.published, listing->json));
+	}
 	table_set(line, PINS, alloc_printf("%zu", look_count(listing->readers, number)));
 	if (known)
 		set_measure(listing, line, &measured);
@@ -121,11 +126,15 @@ static int list_store(const struct options *options, const struct store *store, 
 	struct listing listing = { .store = store, .json = options->json, .measure = options->measure };
 	struct readers readers = { .list = NULL };
 	struct numbers numbers = { .list = NULL };
+	struct err damaged = ERR_NONE;
+	struct meta latest;
 	int result = -1;
 
 	if (store_latest(store, &listing.latest, err) == 0 && command_numbers(store, &numbers, err) == 0 &&
 	    readers_find(store, &readers, err) == 0) {
 		listing.readers = &readers;
+		if (meta_read(store, listing.latest, &latest, &damaged) == 0)
+			listing.of_latest = &latest;
 		listing.table = table_new("snapshots", columns, shown, options->json);
 		for (size_t i = 0; i < numbers.count; i++) {
 			if (options->measure)

@@ -6,7 +6,7 @@
 
 /*
  * What was latest before: as the present latest's meta file says, or, where that one is gone or nobody wrote it down
- * (Portage), the highest number below.
+ * (Portage), the highest number below that was not left unpublished.
  */
 static int number_before(const struct store *store, uint64_t latest, uint64_t *number, struct err *err)
 {
@@ -21,8 +21,14 @@ static int number_before(const struct store *store, uint64_t latest, uint64_t *n
 		return -1;
 	if (meta_read(store, latest, &meta, &damaged) != 0 || meta.before == 0)
 		meta.before = latest - 1;
-	for (size_t i = 0; i < numbers.count && numbers.list[i] <= meta.before; i++)
-		*number = numbers.list[i] == latest ? *number : numbers.list[i];
+	for (size_t i = numbers.count; i > 0 && *number == 0; i--) {
+		const uint64_t this = numbers.list[i - 1];
+		struct meta of_this;
+
+		if (this <= meta.before && this != latest &&
+		    (meta_read(store, this, &of_this, &damaged) != 0 || !of_this.unpublished))
+			*number = this;
+	}
 	numbers_release(&numbers);
 	if (*number != 0)
 		return 0;

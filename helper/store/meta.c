@@ -46,6 +46,8 @@ static int meta_line(void *user, const char *section, const char *key, const cha
 		return time_parse(value, &meta->retired);
 	if (strcmp(key, "before") == 0)
 		return strcmp(value, "0") == 0 || snapshot_number_parse(value, strlen(value), &meta->before);
+	if (strcmp(key, "unpublished") == 0)
+		meta->unpublished = strcmp(value, "yes") == 0;
 	if (strcmp(key, "kept") == 0)
 		meta->kept = strcmp(value, "yes") == 0;
 	if (strcmp(key, "name") == 0)
@@ -88,9 +90,10 @@ static int write_flushed(const struct store *store, uint64_t number, const struc
 
 	meta_name(number, name);
 	char *text = alloc_printf("published = %" PRId64 "\nretired = %" PRId64 "\nbefore = %" PRIu64
-				  "\nkept = %s\nname = %s\nstaged = %s\n",
-				  meta->published, meta->retired, meta->before, meta->kept ? "yes" : "no",
-				  meta->name, meta->staged);
+				  "\nunpublished = %s\nkept = %s\nname = %s\nstaged = %s\n",
+				  meta->published, meta->retired, meta->before,
+				  meta->unpublished ? "yes" : "no", meta->kept ? "yes" : "no", meta->name,
+				  meta->staged);
 	/* The format has comments and drops blanks: a name that would not come back is refused. */
 	if (!meta_parse(text, &back) || strcmp(back.name, meta->name) != 0 || back.kept != meta->kept ||
 	    back.published != meta->published || back.retired != meta->retired || back.before != meta->before)
@@ -164,9 +167,18 @@ static int meta_retire(const struct store *store, uint64_t number, struct meta *
 	return meta_write(store, number, meta, err);
 }
 
+bool meta_unpublished(const struct meta *meta, uint64_t latest, const struct meta *of_latest)
+{
+	if (meta->unpublished || meta->published == 0 || meta->retired != 0)
+		return meta->unpublished;
+	return latest != 0 && meta->before == latest && of_latest != NULL && of_latest->retired == 0;
+}
+
 /* What settling goes by: the same for all snapshots of one run. */
 struct settling {
 	uint64_t latest;
+	struct meta of_latest;
+	bool latest_known; /* its file is good, or it has none */
 	int64_t now;
 	/*
 	 * Was the latest snapshot published before now? If not, either the clock was ahead then or it is
@@ -186,11 +198,14 @@ static int settle_one(const struct store *store, const struct settling *settling
 	if (meta_read(store, number, &meta, &damaged) != 0)
 		return 0;
 	if (number == settling->latest) {
-		if (meta.retired == 0)
+		if (meta.retired == 0 && !meta.unpublished)
 			return 0;
 		meta.retired = 0;
+		meta.unpublished = false;
 		return meta_write(store, number, &meta, err);
 	}
+	meta.unpublished = meta_unpublished(&meta, settling->latest,
+					    settling->latest_known ? &settling->of_latest : NULL);
 	if (meta.retired == 0)
 		return meta_retire(store, number, &meta, err);
 	if (meta.retired <= settling->now || !settling->clock_agrees)
@@ -205,7 +220,6 @@ int meta_settle(const struct store *store, struct err *err)
 	struct settling settling = { .now = time(NULL) };
 	struct err damaged = ERR_NONE;
 	struct numbers numbers;
-	struct meta meta;
 	int result = 0;
 
 	if (store_numbers(store, &numbers, NULL, NULL, err) != 0)
@@ -214,10 +228,15 @@ int meta_settle(const struct store *store, struct err *err)
 	if (store_latest(store, &settling.latest, err) != 0)
 		result = -1;
 	else
-		settling.clock_agrees = meta_read(store, settling.latest, &meta, &damaged) == 0 &&
-					meta.published <= settling.now;
+		settling.latest_known = meta_read(store, settling.latest, &settling.of_latest, &damaged) == 0;
+	settling.clock_agrees = settling.latest_known && settling.of_latest.published <= settling.now;
 	for (size_t i = 0; result == 0 && i < numbers.count; i++)
-		result = settle_one(store, &settling, numbers.list[i], err);
+		if (numbers.list[i] != settling.latest)
+			result = settle_one(store, &settling, numbers.list[i], err);
+	/* Killed before this we judge the others by the same the next time: meta_unpublished(). */
+	for (size_t i = 0; result == 0 && i < numbers.count; i++)
+		if (numbers.list[i] == settling.latest)
+			result = settle_one(store, &settling, numbers.list[i], err);
 	numbers_release(&numbers);
 	return result;
 }

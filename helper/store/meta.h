@@ -16,6 +16,7 @@ struct meta {
 	int64_t published; /* 0: not known */
 	int64_t retired;   /* 0: latest, or not seen yet */
 	uint64_t before;   /* what was latest when it was published; 0: nothing, or not known */
+	bool unpublished;  /* it was never the latest; `retired` is when that was found */
 	bool kept;         /* protected from reclaim until released */
 	char name[64];     /* of a kept one, "" for none */
 	char staged[64];   /* what it was called in staging: reservation.h; "" where we did not publish it */
@@ -44,11 +45,20 @@ bool meta_name_good(const char *name);
 int meta_find(const struct store *store, const char *name, uint64_t *number, struct err *err);
 
 /*
+ * Was it never the latest? That is so of what publish() left between its rename to snapshots/N and the one of latest, or of
+ * a set that was undone. It was settled as such (meta_settle()), or will be: `before` of N is what is latest still. That
+ * alone would be so, too, of what a rollback to `before` has just left; but then the latest was retired once, and is so
+ * until it is settled, after all others. So the latest must not be, and be known (`of_latest` is not NULL; of Portage's it is
+ * zeros). Where Portage has published since, it is taken for one that was the latest.
+ */
+bool meta_unpublished(const struct meta *meta, uint64_t latest, const struct meta *of_latest);
+
+/*
  * Under the lock: makes the files agree with latest. Every other snapshot that has no retired time is retired
- * now, the latest is not retired. This ends what a crash between the swap of latest and the file left open,
- * and takes in what Portage published; it never makes anything older than it is. A retired time in the future,
- * from a clock that was ahead for a while, becomes now, once the latest snapshot was published by a clock that
- * agrees with the present one.
+ * now, and marked where it was never the latest; the latest is neither, and comes last (meta_unpublished()). This
+ * ends what a crash between the swap of latest and the file left open, and takes in what Portage published; it
+ * never makes anything older than it is. A retired time in the future, from a clock that was ahead for a while,
+ * becomes now, once the latest snapshot was published by a clock that agrees with the present one.
  */
 int meta_settle(const struct store *store, struct err *err);
 

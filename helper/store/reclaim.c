@@ -299,6 +299,7 @@ int reclaim_unpublished(struct store *store, uint64_t number, const char *id, st
 struct candidate {
 	uint64_t number;
 	struct meta meta;
+	bool unpublished;     /* it was never the latest */
 	enum reclaim_why why; /* GONE: in the difference */
 };
 
@@ -339,12 +340,24 @@ static struct candidate *newest_retired(const struct candidates *all, const stru
 
 	for (size_t i = 0; i < all->count; i++) {
 		struct candidate *this = &all->list[i];
-		if (this->why != RECLAIM_GONE || is_forced(this, rules))
+		if (this->why != RECLAIM_GONE || this->unpublished || is_forced(this, rules))
 			continue;
 		if (best == NULL || this->meta.retired >= best->meta.retired)
 			best = this; /* the list ascends: of two with one time the higher number */
 	}
 	return best;
+}
+
+/* Also in a dry run, which settles nothing. */
+static void unpublished_mark(const struct candidates *all, uint64_t latest)
+{
+	const struct meta *of_latest = NULL;
+
+	for (size_t i = 0; i < all->count; i++)
+		if (all->list[i].number == latest && all->list[i].why != RECLAIM_DAMAGED)
+			of_latest = &all->list[i].meta;
+	for (size_t i = 0; i < all->count; i++)
+		all->list[i].unpublished = meta_unpublished(&all->list[i].meta, latest, of_latest);
 }
 
 /*
@@ -357,6 +370,7 @@ static void live_mark(const struct candidates *all, const struct reclaim_rules *
 	const int64_t now = time(NULL), ttl = (int64_t)rules->ttl_days * DAY_SECONDS;
 	struct candidate *spare;
 
+	unpublished_mark(all, latest);
 	for (size_t i = 0; i < all->count; i++) {
 		struct candidate *this = &all->list[i];
 		/* It could not be written down, or this is a dry run. */
@@ -371,7 +385,7 @@ static void live_mark(const struct candidates *all, const struct reclaim_rules *
 		spare->why = RECLAIM_SPARE;
 	for (size_t i = 0; i < all->count; i++) {
 		struct candidate *this = &all->list[i];
-		if (this->why == RECLAIM_GONE && !is_forced(this, rules) && ttl > 0 &&
+		if (this->why == RECLAIM_GONE && !this->unpublished && !is_forced(this, rules) && ttl > 0 &&
 		    now - this->meta.retired < ttl)
 			this->why = RECLAIM_YOUNG;
 	}

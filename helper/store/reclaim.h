@@ -4,7 +4,8 @@
  * reader's: core/hold.h).
  *
  * Three visible steps: all snapshots; the live set (what latest names, kept, pinned, the spares, those
- * younger than the ttl); the difference goes. A snapshot whose pin cannot be asked about is live.
+ * younger than the ttl); the difference goes. A snapshot whose pin cannot be asked about is live. One that was never the
+ * latest is no spare and needs no grace period: no reader can have it, but by its number, with a pin.
  */
 #ifndef HELPER_STORE_RECLAIM_H
 #define HELPER_STORE_RECLAIM_H

@@ -201,6 +201,64 @@ os.execve("/usr/bin/sleep", ["sleep", "1000"], {})' "$T/pid"
 	refused 1 'meta/1 is damaged' gc_all --force 1
 }
 
+# killed_before_swap VERSION RULE...: a sync dies when the new tree has its number, and latest is still the old one
+killed_before_swap() {
+	make_version "$SOURCE" "$1"
+	shift
+	run traced -o "$T/trace" -e trace=symlinkat -e inject=symlinkat:signal=KILL \
+		"$RCU_REPO" sync --location "$LOCATION" --store "$STORE" --type rsync --uri "$SOURCE" "$@"
+	[ "$status" = 137 ]
+}
+
+@test "what was never the latest is no spare and needs no grace period: the version before stays, for a rollback" {
+	skip_unless_command strace
+	local rule=(--set sync-rcu-ttl-days=0)
+	for name in A B C; do sync_version "$name" "${rule[@]}"; done
+	[ "$(numbers)" = "2 3 " ]
+	killed_before_swap D "${rule[@]}"
+	[ "$(numbers) $(latest)" = "2 3 4  3" ]
+	settled() {
+		repo list --json >"$T/list"
+		repo status --json "$@" >"$T/status"
+		/usr/bin/python3 - "$T/list" "$T/status" <<-END
+			import json, sys
+			rows = json.load(open(sys.argv[1]))["snapshots"]
+			known = [(r["number"], r["state"], r["published"] is not None, r["retired"] is not None) for r in rows]
+			assert known == [(2, "retired", True, True), (3, "latest", True, False), (4, "unpublished", False, False)], known
+			rows = [r for r in json.load(open(sys.argv[2]))["status"] if r["item"] == "snapshot"]
+			assert [r["state"] for r in rows] == ["spare", "latest", "free"], rows
+			assert "never the latest" in rows[2]["by"], rows
+		END
+	}
+	# as it was left, and behind a lock that wrote it down
+	settled "${rule[@]}"
+	repo keep 2
+	repo release 2
+	settled "${rule[@]}"
+	# with the default of days, too
+	run -0 --separate-stderr repo gc
+	[[ $output == *" 4 is reclaimed" ]]
+	[ "$(numbers)" = "2 3 " ]
+	killed_before_swap E "${rule[@]}"
+	sync_version F "${rule[@]}"
+	[ "$(numbers) $(latest)" = "3 6  6" ]
+	repo rollback
+	[ "$(latest) $(version_of "$LOCATION")" = "3 C" ]
+}
+
+@test "what was never the latest and is published by hand is a version as any other from then on" {
+	skip_unless_command strace
+	sync_version A
+	killed_before_swap B
+	repo rollback 2
+	[ "$(version_of "$LOCATION")" = B ]
+	repo rollback 1
+	repo gc --set sync-rcu-ttl-days=0
+	[ "$(numbers)" = "1 2 " ]
+	run -0 --separate-stderr repo list
+	grep -E '^ *2 retired +20[0-9-]+ ' <<<"$output"
+}
+
 # slow_deletes PROGRAM...: each of its first thread's deletions takes 20 ms, not those of its children
 slow_deletes() { traced -o "$T/slow" -e trace=unlinkat -e inject=unlinkat:delay_enter=20000 "$@"; }
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "helper/store/meta.h"
+#include "helper/store/publish.h"
 #include "tests/unit/scratch.h"
 
 static void test_there_and_back(void **state)
@@ -113,6 +114,73 @@ static void test_p9_settle(void **state)
 	free(path);
 }
 
+/* Sets what settling goes by. */
+static void write_meta(const struct store *store, uint64_t number, uint64_t before, int64_t retired)
+{
+	const struct meta meta = { .published = 1700000000, .retired = retired, .before = before };
+	struct err err = ERR_NONE;
+
+	assert_int_equal(meta_write(store, number, &meta, &err), 0);
+}
+
+/* Settles, and says of which snapshots it is written that they were never the latest: a bit each. */
+static unsigned settled_unpublished(struct store *store)
+{
+	struct err err = ERR_NONE;
+	unsigned bits = 0;
+	struct meta meta;
+
+	assert_int_equal(meta_settle(store, &err), 0);
+	for (unsigned number = 1; number <= 3; number++) {
+		assert_int_equal(meta_read(store, number, &meta, &err), 0);
+		assert_int_equal(meta.retired == 0, number == 2);
+		bits |= (unsigned)meta.unpublished << number;
+	}
+	return bits;
+}
+
+static void test_what_was_never_the_latest(void **state)
+{
+	struct store store;
+	struct err err = ERR_NONE;
+	char *path = scratch_path(*state, "store"), *third = scratch_path(*state, "store/snapshots/3");
+
+	scratch_open(&store, path);
+	scratch_publish(&store, "x");
+	scratch_publish(&store, "y");
+	scratch_mkdir(third);
+	/* publish() died before its swap. */
+	write_meta(&store, 3, 2, 0);
+	assert_int_equal(settled_unpublished(&store), 1U << 3);
+	/* It stays so. */
+	assert_int_equal(settled_unpublished(&store), 1U << 3);
+	/* Behind the swap: what is latest was published upon the first. */
+	write_meta(&store, 3, 1, 5);
+	write_meta(&store, 2, 1, 0);
+	write_meta(&store, 1, 0, 0);
+	assert_int_equal(settled_unpublished(&store), 0);
+	/* A rollback from 3 to 2 died behind its swap. */
+	write_meta(&store, 3, 2, 0);
+	write_meta(&store, 2, 1, 6);
+	assert_int_equal(settled_unpublished(&store), 0);
+	/* Portage made both: nothing is said of it. */
+	assert_int_equal(meta_remove(&store, 2, &err), 0);
+	assert_int_equal(meta_remove(&store, 3, &err), 0);
+	assert_int_equal(settled_unpublished(&store), 0);
+	/* Ours, upon Portage's. */
+	write_meta(&store, 3, 2, 0);
+	assert_int_equal(settled_unpublished(&store), 1U << 3);
+	/* And then it is published, by a rollback to it. */
+	assert_int_equal(publish_swap(&store, 3, &err), PUBLISH_DONE);
+	assert_int_equal(meta_settle(&store, &err), 0);
+	struct meta meta;
+	assert_int_equal(meta_read(&store, 3, &meta, &err), 0);
+	assert_true(!meta.unpublished && meta.retired == 0);
+	store_close(&store);
+	free(third);
+	free(path);
+}
+
 /* The clock was ahead for a while: what it retired is not young for decades. */
 static void test_p9_a_retired_time_in_the_future(void **state)
 {
@@ -155,6 +223,7 @@ int main(void)
 		scratch_test(test_a_name_that_would_not_come_back_is_refused),
 		scratch_test(test_damage_is_an_error_and_an_unknown_key_is_not),
 		scratch_test(test_p9_settle),
+		scratch_test(test_what_was_never_the_latest),
 		scratch_test(test_p9_a_retired_time_in_the_future),
 	};
 
