@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,6 +53,15 @@ static int judge(int base, uint64_t removed, unsigned share, uint64_t *files, st
 	return -1;
 }
 
+static int refuse(const struct repo *repo, uint64_t removed, uint64_t files, struct err *err)
+{
+	return err_fail(err, STATUS_FAILED, repo->name,
+			"the new version lacks %" PRIu64 " of %" PRIu64
+			" files, more than sync-rcu-max-delete = %u%%: not published (to allow it: --set "
+			"sync-rcu-max-delete=100%%)",
+			removed, files, repo->max_delete);
+}
+
 int deletions_check(const struct store *store, const struct repo *repo, uint64_t base,
 		    const struct record *record, struct err *err)
 {
@@ -69,11 +79,44 @@ int deletions_check(const struct store *store, const struct repo *repo, uint64_t
 	if (removed != 0)
 		result = judge(dir, removed, repo->max_delete, &files, err);
 	close(dir);
-	if (result != 1)
+	return result == 1 ? refuse(repo, removed, files, err) : result;
+}
+
+/* There is no record of what is in the location. */
+struct comparison {
+	int staging;
+	uint64_t files, removed;
+};
+
+static int compare_one(void *context, const struct below_entry *entry, struct err *err)
+{
+	struct comparison *comparison = context;
+	struct stat st;
+
+	(void)err;
+	/* A checkout's: hardly any of its names are in another checkout of the same, and none is in a copy. */
+	if (strcmp(entry->path, ".git") == 0)
+		return 1;
+	if (statx_is_directory(entry->st))
+		return 0;
+	comparison->files++;
+	comparison->removed += fstatat(comparison->staging, entry->path, &st, AT_SYMLINK_NOFOLLOW) != 0;
+	return 0;
+}
+
+int deletions_check_location(const struct repo *repo, int staging, struct err *err)
+{
+	struct comparison comparison = { .staging = staging };
+	int dir, result;
+
+	if (repo->max_delete >= 100)
+		return 0;
+	dir = open(repo->location, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_errno(err, STATUS_FAILED, repo->location, "cannot be read");
+	result = below_each(dir, compare_one, &comparison, err);
+	close(dir);
+	if (result != 0 || comparison.removed * 100 <= comparison.files * repo->max_delete)
 		return result;
-	return err_fail(err, STATUS_FAILED, repo->name,
-			"the new version lacks %" PRIu64 " of %" PRIu64
-			" files, more than sync-rcu-max-delete = %u%%: not published (to allow it: --set "
-			"sync-rcu-max-delete=100%%)",
-			removed, files, repo->max_delete);
+	return refuse(repo, comparison.removed, comparison.files, err);
 }

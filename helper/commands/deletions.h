@@ -15,4 +15,7 @@
 int deletions_check(const struct store *store, const struct repo *repo, uint64_t base,
 		    const struct record *record, struct err *err);
 
+/* The same at a migration: what is staged in the directory `staging`, against the tree at the location. */
+int deletions_check_location(const struct repo *repo, int staging, struct err *err);
+
 #endif

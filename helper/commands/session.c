@@ -439,7 +439,9 @@ int session_publish(struct session *session, enum occupants_of occupants, struct
 		changes_sort(hint);
 	int result = store->storage->seal(store, &session->staging, session->latest, hint, &record, err);
 	if (result == 0 && session->limited)
-		result = deletions_check(store, session->repo, session->latest, &record, err);
+		result = session->location == LOCATION_DIRECTORY
+				 ? deletions_check_location(session->repo, session->staging_dir, err)
+				 : deletions_check(store, session->repo, session->latest, &record, err);
 	if (result == 0)
 		result = publish_or_drop(session, &record, number, changed, err);
 	record_release(&record);

@@ -462,3 +462,25 @@ same_tree() { [ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$1/" "$2/")"
 	repo update -- sh -c 'rm -r profiles SUMS header tell version; touch one'
 	[ "$(latest)" = 4 ]
 }
+
+@test "a migration that would lose most of what is at the location is refused, unless told; a checkout's own files do not count" {
+	local i
+	make_version "$LOCATION" A
+	for ((i = 0; i < 91; i++)); do echo "$i" >"$LOCATION/app-misc/$i"; done
+	mkdir "$LOCATION/.git"
+	for ((i = 0; i < 300; i++)); do echo "$i" >"$LOCATION/.git/$i"; done
+	cp -a "$LOCATION" "$T/before"
+	mkdir "$SOURCE"
+	cp -a "$LOCATION/." "$SOURCE"
+	rm -r "$SOURCE/.git"
+	for ((i = 0; i < 51; i++)); do rm "$SOURCE/app-misc/$i"; done
+	refused 1 'lacks 51 of 100 files, more than sync-rcu-max-delete = 50%: not published' \
+		repo sync --type local --uri "$SOURCE"
+	[ ! -L "$LOCATION" ]
+	same_tree "$T/before" "$LOCATION"
+	is_empty "$STORE/snapshots"
+	is_empty "$STORE/.rcu-repo/staging"
+	repo sync --type local --uri "$SOURCE" --set sync-rcu-max-delete=51%
+	[ -L "$LOCATION" ]
+	[ ! -e "$LOCATION/app-misc/0" ]
+}
