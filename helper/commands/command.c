@@ -172,8 +172,7 @@ bool command_unsynced(const struct repo *repo)
 	return true;
 }
 
-/* What was never synced is no store: nobody makes one by looking after it, or takes another directory for one. */
-static int check_store(const struct repo *repo, struct err *err)
+int command_check_store(const struct repo *repo, struct err *err)
 {
 	struct store store = STORE_CLOSED;
 	uint64_t latest;
@@ -188,7 +187,7 @@ static int check_store(const struct repo *repo, struct err *err)
 
 int command_lock(struct store *store, const struct repo *repo, const char *name, struct err *err)
 {
-	if (check_store(repo, err) != 0 || user_trusted(repo, &store->sync_user, err) != 0 ||
+	if (command_check_store(repo, err) != 0 || user_trusted(repo, &store->sync_user, err) != 0 ||
 	    store_open(store, repo->store, STORE_CHANGE, repo->durable, err) != 0)
 		return -1;
 	char *command = alloc_printf("rcu-repo %s %s", name, repo->name);

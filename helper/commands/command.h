@@ -81,6 +81,9 @@ int command_worse(int so_far, int status);
 int command_words(const struct options *options, const char *usage, size_t least, size_t most,
 		  int (*one)(const struct options *options, const struct repo *repo, struct err *err));
 
+/* What was never synced is no store: nobody makes one by looking after it, or takes another directory for one. */
+int command_check_store(const struct repo *repo, struct err *err);
+
 /*
  * Opens the store of `repo` for change and locks it, also where `begin` reserved it. One that is not there is an error:
  * none is made. `name` is the command's. The struct was STORE_CLOSED before; store_close() also after a failure.

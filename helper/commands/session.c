@@ -72,7 +72,7 @@ int session_open(struct session *session, const struct repo *repo, const char *c
 {
 	session->repo = repo;
 	if (use == SESSION_ABORT)
-		return store_take(session, command, use, err);
+		return command_check_store(repo, err) != 0 ? -1 : store_take(session, command, use, err);
 	if (migrate_check(repo, &session->location, err) != 0 ||
 	    store_take(session, command, use, err) != 0 ||
 	    migrate_check(repo, &session->location, err) != 0 ||

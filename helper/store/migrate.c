@@ -399,7 +399,7 @@ static int exchange_check(const char *location, const struct place *place, struc
 	return result;
 }
 
-/* Is the link at the location the right one? One that dangles because its store is gone still is. */
+/* Is the link at the location the right one? One that dangles because its store is not there still is. */
 static int link_check(const struct repo *repo, const struct place *place, struct err *err)
 {
 	struct err other = ERR_NONE;
@@ -422,6 +422,29 @@ static int link_check(const struct repo *repo, const struct place *place, struct
 			 path);
 	free(path);
 	return right ? 0 : -1;
+}
+
+/*
+ * What the location leads to was made by us or by Portage, and is not there: nearly always its file system is not mounted. A new
+ * store in its place would hide the old one, under the mount point, and give its numbers again.
+ */
+static int link_store_check(const struct repo *repo, struct err *err)
+{
+	static const char *const marks[] = { STORE_OURS, STORE_LATEST };
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		char *mark = alloc_printf("%s/%s", repo->store, marks[i]);
+		const bool there = lstat(mark, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
+		free(mark);
+		if (there)
+			return 0;
+	}
+	return err_fail(
+		err, STATUS_FAILED, repo->location,
+		"leads to the store %s, which is not there: is its file system mounted? (to begin anew, "
+		"remove %s)",
+		repo->store, repo->location);
 }
 
 static int directory_check(const struct repo *repo, const struct place *place, struct err *err)
@@ -453,7 +476,7 @@ static int state_find(const struct repo *repo, const struct place *place, enum l
 		return errno == ENOENT ? 0 : err_errno(err, STATUS_FAILED, repo->location, "stat");
 	if (S_ISLNK(st.st_mode)) {
 		*state = LOCATION_LINKED;
-		return link_check(repo, place, err);
+		return link_check(repo, place, err) != 0 ? -1 : link_store_check(repo, err);
 	}
 	*state = LOCATION_DIRECTORY;
 	if (!S_ISDIR(st.st_mode))

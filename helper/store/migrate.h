@@ -24,7 +24,8 @@ enum location_state {
  * Looks at LOCATION and refuses (STATUS_USAGE), before anything is made, what could lose data: a mount point,
  * mounts inside it, a store inside the location, a location inside the store, a link elsewhere, a file; for a
  * repository with Portage's excludes a location with distfiles/, packages/ or local/ in it (the new tree
- * would not have them: P25); a place that others may write to (trust_path()).
+ * would not have them: P25); a place that others may write to (trust_path()). And a location that leads to a store that is not
+ * there (STATUS_FAILED): its file system may not be mounted.
  */
 int migrate_check(const struct repo *repo, enum location_state *state, struct err *err);
 

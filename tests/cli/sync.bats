@@ -484,3 +484,39 @@ same_tree() { [ -z "$(rsync -aHAXcn --delete --modify-window=-1 -i "$1/" "$2/")"
 	[ -L "$LOCATION" ]
 	[ ! -e "$LOCATION/app-misc/0" ]
 }
+
+@test "a location whose store is not mounted is refused, by all that would make it anew, and nothing is made" {
+	skip_unless_mount
+	local disk=$T/disk store command
+	mount_tmpfs "$disk" 64m
+	# the store below the mount point, and the mount point itself
+	for store in "$disk/store" "$disk"; do
+		STORE=$store
+		rm -f "$LOCATION"
+		sync_version A
+		sync_version B
+		mount_bind "$disk" "$T/aside"
+		umount "$disk"
+		for command in 'sync --type rsync --uri source' 'sync --together --type rsync --uri source' 'update -- touch new' begin; do
+			refused 1 "^rcu-repo: .*$LOCATION: leads to the store $STORE, which is not there: is its file system mounted\\?.* remove $LOCATION" \
+				repo ${command/source/$SOURCE}
+		done
+		for command in commit abort gc 'keep 1' rollback; do
+			refused 1 . repo $command
+		done
+		for command in list status check; do
+			run repo $command
+		done
+		is_empty "$disk"
+		mount_bind "$T/aside" "$disk"
+		umount "$T/aside"
+		[ "$(latest) $(version_of "$LOCATION")" = "2 B" ]
+		sync_version C
+		[ "$(latest) $(version_of "$LOCATION")" = "3 C" ]
+	done
+	# to begin anew
+	umount "$disk"
+	rm "$LOCATION"
+	sync_version D
+	[ "$(latest) $(version_of "$LOCATION")" = "1 D" ]
+}

@@ -143,16 +143,21 @@ static enum location_state check(const struct fixture *fixture)
 	return state;
 }
 
-static void refused(const struct fixture *fixture, const char *why)
+static void refused_as(const struct fixture *fixture, int status, const char *why)
 {
 	enum location_state state;
 	struct err err = ERR_NONE;
 
 	if (migrate_check(&fixture->repo, &state, &err) == 0)
 		assert_int_equal(migrate_try(&fixture->repo, state, &err), -1);
-	assert_int_equal(err.status, STATUS_USAGE);
+	assert_int_equal(err.status, status);
 	if (strstr(err.text, why) == NULL)
 		fail_msg("\"%s\" does not say \"%s\"", err.text, why);
+}
+
+static void refused(const struct fixture *fixture, const char *why)
+{
+	refused_as(fixture, STATUS_USAGE, why);
 }
 
 /* As sync does it; *beside is the caller's. */
@@ -477,12 +482,23 @@ static void test_what_is_no_directory(void **state)
 	assert_int_equal(symlink("/", fixture.location), 0);
 	refused(&fixture, "leads elsewhere");
 	assert_int_equal(unlink(fixture.location), 0);
-	/* The right one, whose store is gone: the next sync makes it again. */
+	/* The right one, whose store is not there, or is the mount point that it is mounted on. */
 	char *right = alloc_printf("%s/latest", fixture.store);
 	assert_int_equal(symlink(right, fixture.location), 0);
+	refused_as(&fixture, STATUS_FAILED, "is its file system mounted");
+	assert_int_equal(access(fixture.store, F_OK), -1);
+	scratch_mkdir(fixture.store);
+	refused_as(&fixture, STATUS_FAILED, "is its file system mounted");
+	/* Portage's, and what of ours was never published, are stores. */
+	char *portage = scratch_path(fixture.store, "latest"),
+	     *ours = scratch_path(fixture.store, STORE_OURS);
+	assert_int_equal(symlink("snapshots/1", portage), 0);
 	assert_int_equal(check(&fixture), LOCATION_LINKED);
-	migrate_well(&fixture);
-	assert_version(fixture.location, "new");
+	assert_int_equal(unlink(portage), 0);
+	scratch_mkdir(ours);
+	assert_int_equal(check(&fixture), LOCATION_LINKED);
+	free(portage);
+	free(ours);
 	free(right);
 	free(other);
 	free(latest);
