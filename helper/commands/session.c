@@ -462,8 +462,11 @@ void session_tell(const struct session *session, uint64_t number, bool changed)
 int session_drop(struct session *session, struct err *err)
 {
 	int result = session->store.storage->discard(&session->store, &session->staging, err);
+	struct err late = ERR_NONE;
 
 	staging_let_go(session);
+	/* It may be what has filled the disk, and nobody knows when the next writer comes. What cannot be deleted now, he deletes. */
+	sweep_soon(&session->store, &late);
 	return result;
 }
 

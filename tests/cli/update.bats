@@ -80,12 +80,13 @@ teardown() { lib_done; }
 	[ ! -e "$LOCATION/x" ]
 	# It is somewhere else, and has a file of the tree open.
 	refused 1 'process [0-9]+ \(sleep\) is still at work in it' repo update -- sh -c \
-		'echo x >x; (exec 3>"$RCU_REPO_STAGING/y" && cd / && exec sleep 1000 </dev/null >/dev/null 2>&1) & echo $! >"$1"' \
-		sh "$T/pid"
+		'echo x >x; (exec 3>"$RCU_REPO_STAGING/y" && cd / && exec sleep 1000 </dev/null >/dev/null 2>&1) & echo $! >"$1"
+		until [ -e y ]; do sleep 0.01; done' sh "$T/pid"
 	kill "$(cat "$T/pid")"
 	[ "$(latest)" = 1 ]
-	repo update -- sh -c 'echo x >x; (cd / && exec sleep 1000 </dev/null >/dev/null 2>&1 3>&- 4>&-) & echo $! >"$1"' \
-		sh "$T/pid"
+	repo update -- sh -c \
+		'echo x >x; (cd / && echo >"$1.left" && exec sleep 1000 </dev/null >/dev/null 2>&1 3>&- 4>&-) & echo $! >"$1"
+		until [ -e "$1.left" ]; do sleep 0.01; done' sh "$T/pid"
 	kill "$(cat "$T/pid")"
 	[ -e "$LOCATION/x" ]
 }
