@@ -12,6 +12,7 @@
 #include "helper/base/alloc.h"
 #include "helper/base/files.h"
 #include "helper/base/identity.h"
+#include "helper/snapshot/storage.h"
 
 #define RECORD_NAME_ROOM (sizeof(STORE_RECORD) + 1 + SNAPSHOT_NUMBER_ROOM)
 #define RECORD_MAX ((off_t)1 << 40)
@@ -578,22 +579,17 @@ static uint64_t lowest_needed(const struct store *store, const struct numbers *s
 static void range_find(const struct store *store, const struct numbers *snapshots, uint64_t *lowest,
 		       uint64_t *highest)
 {
-	DIR *list = directory_open(store->dir, STORE_SPARE);
-	const struct dirent *entry;
-	uint64_t number;
+	struct err ignored = ERR_NONE;
+	uint64_t spare;
 
 	if (snapshots->count != 0) {
 		*lowest = snapshots->list[0];
 		*highest = snapshots->list[snapshots->count - 1];
 	}
-	while (list != NULL && (entry = directory_next(list)) != NULL) {
-		if (!snapshot_number_parse(entry->d_name, strcspn(entry->d_name, "@"), &number))
-			continue;
-		*lowest = number < *lowest ? number : *lowest;
-		*highest = number > *highest ? number : *highest;
+	if (store->storage->look_spare(store, &spare, NULL, &ignored) == 1 && spare != 0) {
+		*lowest = spare < *lowest ? spare : *lowest;
+		*highest = spare > *highest ? spare : *highest;
 	}
-	if (list != NULL)
-		closedir(list);
 }
 
 int record_sweep(const struct store *store, struct err *err)

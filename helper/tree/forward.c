@@ -244,7 +244,7 @@ static int judge(struct forward *forward, const char *path, struct verdict *verd
 /* Makes one name the same. *done: and so is all that is below it. */
 static int forward_name(struct forward *forward, const char *path, bool *done, struct err *err)
 {
-	struct verdict verdict;
+	struct verdict verdict = { .differs = false };
 
 	if (judge(forward, path, &verdict, err) != 0)
 		return -1;
