@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,47 +13,20 @@
 #include "helper/config/user.h"
 #include "helper/programs/guard.h"
 #include "helper/programs/hooks.h"
-#include "helper/transport/below.h"
+#include "helper/transport/apart.h"
 #include "helper/transport/transport.h"
-
-struct giving {
-	const struct user *user;
-	bool files;
-	struct changes *changes;
-};
-
-/* A file of a branch may be that of a snapshot: he can replace it. */
-static int give(void *context, const struct below_entry *entry, struct err *err)
-{
-	struct giving *giving = context;
-	const struct user *user = giving->user;
-
-	if (entry->st->stx_uid == user->uid || !(giving->files || S_ISDIR(entry->st->stx_mode)))
-		return 0;
-	if (fchownat(entry->dir, entry->name, user->uid, user->gid, AT_SYMLINK_NOFOLLOW) != 0)
-		return err_errno(err, STATUS_FAILED, entry->path, "cannot be given to the sync-user");
-	changes_add(giving->changes, entry->path, strlen(entry->path));
-	return 0;
-}
 
 /*
  * The tree that is filled belongs to whom the repository is fetched as; its place in the store stays ours. That is each
- * directory of it, whoever made it: a hook or an update, as who we are. The tree itself comes last: he is not there
- * before all of it is his.
+ * directory of it, whoever made it: a hook or an update, as who we are.
  */
 static int give_away(const struct session *session, const struct user *user, enum stage_kind kind,
 		     struct changes *changes, struct err *err)
 {
-	struct giving giving = { .user = user, .files = kind == STAGE_COPY, .changes = changes };
-
 	if (geteuid() != 0 || !user_is_other(user))
 		return 0;
-	if (user->uid != (uid_t)-1 && below_each(session->staging_dir, give, &giving, err) != 0)
-		return -1;
-	if (fchown(session->staging_dir, user->uid, user->gid) != 0)
-		return err_errno(err, STATUS_FAILED, session->staging.path,
-				 "cannot be given to the sync-user");
-	return 0;
+	return apart_give(user, session->staging_dir, session->staging.path, kind == STAGE_COPY, changes,
+			  err);
 }
 
 /*

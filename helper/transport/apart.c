@@ -16,6 +16,7 @@
 #include "helper/base/files.h"
 #include "helper/programs/run.h"
 #include "helper/transport/below.h"
+#include "helper/tree/climb.h"
 
 /* What the other process says of its end. Behind it come the paths that it changed, with a zero byte behind each. */
 struct said {
@@ -100,12 +101,35 @@ int apart_run(const struct apart *apart, struct changes *changes, struct err *er
 	return result;
 }
 
+struct giving {
+	const struct user *user;
+	bool files;
+	struct changes *changes;
+};
+
 static int give(void *context, const struct below_entry *entry, struct err *err)
 {
-	const struct user *user = context;
+	const struct giving *giving = context;
+	const struct user *user = giving->user;
 
+	if (entry->st->stx_uid == user->uid || !(giving->files || statx_is_directory(entry->st)))
+		return 0;
 	if (fchownat(entry->dir, entry->name, user->uid, user->gid, AT_SYMLINK_NOFOLLOW) != 0)
 		return err_errno(err, STATUS_FAILED, entry->path, "cannot be given to the sync-user");
+	if (giving->changes)
+		changes_add(giving->changes, entry->path, strlen(entry->path));
+	return 0;
+}
+
+int apart_give(const struct user *user, int tree, const char *path, bool files, struct changes *changes,
+	       struct err *err)
+{
+	struct giving giving = { .user = user, .files = files, .changes = changes };
+
+	if (user->uid != (uid_t)-1 && below_each(tree, give, &giving, err) != 0)
+		return -1;
+	if (fchown(tree, user->uid, user->gid) != 0)
+		return err_errno(err, STATUS_FAILED, path, "cannot be given to the sync-user");
 	return 0;
 }
 
@@ -124,10 +148,8 @@ int apart_own(const struct user *user, const char *path, struct err *err)
 		result = err_fail(err, STATUS_FAILED, path,
 				  "it belongs to user %u, and what fetches is user %u: remove it",
 				  (unsigned)st.st_uid, (unsigned)whose);
-	/* The directory itself comes last: if we die before, all of it is given again. */
-	else if (st.st_uid != whose &&
-		 (below_each(fd, give, (void *)user, err) != 0 || fchown(fd, user->uid, user->gid) != 0))
-		result = err_errno(err, STATUS_FAILED, path, "cannot be given to the sync-user");
+	else if (st.st_uid != whose)
+		result = apart_give(user, fd, path, true, NULL, err);
 	if (fd >= 0)
 		close(fd);
 	return result;

@@ -9,6 +9,8 @@
 #ifndef HELPER_TRANSPORT_APART_H
 #define HELPER_TRANSPORT_APART_H
 
+#include <stdbool.h>
+
 #include "helper/config/repos.h"
 #include "helper/config/user.h"
 #include "helper/tree/changes.h"
@@ -24,6 +26,14 @@ struct apart {
 
 /* Calls `work`: here, where we are that user, else there, for at most sync-rcu-timeout. */
 int apart_run(const struct apart *apart, struct changes *changes, struct err *err);
+
+/*
+ * Gives the tree `tree`, which is at `path`, to that user, where it is another's: each directory of it, with `files` the files, too. (A file of
+ * a branch may be that of a snapshot: he can replace it.) The tree itself comes last: he is not there before all of it is his,
+ * and if we die before, all of it is given again. `changes`, if not NULL, gets what was given.
+ */
+int apart_give(const struct user *user, int tree, const char *path, bool files, struct changes *changes,
+	       struct err *err);
 
 /*
  * Sees to it that the directory `path`, which the fetching keeps from one time to the next, is there and belongs to who
