@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unpack_names.h: what an archive has named so far, and the directory of the tree that is being worked in. For
- * unpack_tar.c.
+ * unpack_names.h: what an archive has named so far. For unpack_tar.c.
  */
 #ifndef HELPER_TRANSPORT_UNPACK_NAMES_H
 #define HELPER_TRANSPORT_UNPACK_NAMES_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
 #include <time.h>
@@ -38,25 +36,5 @@ struct named *names_find(const struct names *names, const char *path, size_t len
 /* Adds it; NULL: it is there. */
 struct named *names_add(struct names *names, const char *path, bool directory);
 void names_release(struct names *names);
-
-/* The open directories from the root down to one in the tree. */
-#define WAY_OPEN 32
-struct way {
-	int root; /* the caller's */
-	char path[PATH_MAX];
-	size_t depth; /* of those that are open, the root not counted */
-	struct {
-		int fd;
-		size_t end; /* it is path[0 .. end) */
-	} levels[WAY_OPEN];
-};
-
-/*
- * Opens the directory path[0 .. length), shorter than PATH_MAX, no component of which may be a link; "" is the root.
- * What it has in common with the last one is not opened again. The descriptor is good until the next call. -1 and errno.
- * Whoever puts something else in the place of a directory that was opened so calls way_release() before he goes on.
- */
-int way_open(struct way *way, const char *path, size_t length);
-void way_release(struct way *way);
 
 #endif

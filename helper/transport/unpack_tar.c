@@ -18,6 +18,7 @@
 #include "helper/transport/unpack_names.h"
 #include "helper/transport/unpack_stream.h"
 #include "helper/tree/climb.h"
+#include "helper/tree/reach.h"
 #include "helper/tree/tree.h"
 
 #define BLOCK (256 * 1024)
@@ -31,7 +32,7 @@ struct tar {
 	struct archive *archive;
 	struct unpack_sum sum;
 	struct names names;
-	struct way way;
+	struct reach reach;
 	struct named *parent; /* the directory that the last entry was in */
 	char *top; /* the leading directories that are cut off: the same in all names; NULL: not known yet */
 	char *buffer;
@@ -49,7 +50,7 @@ struct place {
 
 static void tar_release(struct tar *tar)
 {
-	way_release(&tar->way);
+	reach_release(&tar->reach);
 	names_release(&tar->names);
 	archive_read_free(tar->archive);
 	unpack_stream_close(tar->stream);
@@ -128,7 +129,7 @@ static int place_find(struct tar *tar, const struct named *parent, const char *p
 {
 	*place = (struct place){ .path = path,
 				 .name = path + parent->length + (parent->length != 0),
-				 .dir = way_open(&tar->way, parent->path, parent->length),
+				 .dir = reach_directory(&tar->reach, path, parent->length),
 				 .fresh = parent->fresh };
 	if (place->dir < 0)
 		return fail_errno(path, "what it is in cannot be opened", err);
@@ -529,7 +530,7 @@ static int sweep(const struct tar *tar, const struct named *named, int dir, stru
 static int directory_finish(struct tar *tar, const struct named *named, struct err *err)
 {
 	const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, named->time };
-	const int dir = way_open(&tar->way, named->path, named->length);
+	const int dir = reach_directory(&tar->reach, named->path, named->length);
 	struct stat st;
 
 	if (dir < 0)
@@ -596,7 +597,7 @@ int unpack_tar(const struct unpack *unpack, struct err *err)
 {
 	struct tar tar = { .unpack = unpack,
 			   .names = NAMES_NONE,
-			   .way = { .root = unpack->tree },
+			   .reach = { .root = unpack->tree, .fd = -1 },
 			   .buffer = alloc_grow(NULL, BLOCK, 1),
 			   .uid = geteuid() };
 	int result = -1;

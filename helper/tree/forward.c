@@ -37,17 +37,14 @@ struct forward {
 
 static int times_set(struct forward *forward)
 {
-	char *inside = alloc_printf("%s/.", forward->touched);
-	const char *path = inside + (inside[0] == '/'), *name;
-	const struct object mine = object_of(reach_parent(&forward->reach[0], path, &name));
-	const int theirs = reach_parent(&forward->reach[1], path, &name);
+	const char *path = forward->touched;
+	const struct object mine = object_of(reach_directory(&forward->reach[0], path, strlen(path)));
+	const int theirs = reach_directory(&forward->reach[1], path, strlen(path));
 	struct statx st;
-	int result = -1;
 
-	if (mine.fd >= 0 && theirs >= 0 && statx(theirs, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) == 0)
-		result = object_set_times(&mine, &st);
-	free(inside);
-	return result;
+	if (mine.fd < 0 || theirs < 0 || statx(theirs, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) != 0)
+		return -1;
+	return object_set_times(&mine, &st);
 }
 
 /* Done with the names of the directory that was touched last. */

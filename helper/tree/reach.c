@@ -57,12 +57,8 @@ static int reach_open(int root, const char *path, size_t length)
 	return fd;
 }
 
-int reach_parent(struct reach *reach, const char *path, const char **name)
+int reach_directory(struct reach *reach, const char *path, size_t length)
 {
-	const char *slash = strrchr(path, '/');
-	const size_t length = slash != NULL ? (size_t)(slash - path) : 0;
-
-	*name = slash != NULL ? slash + 1 : path;
 	if (length == 0)
 		return reach->root;
 	if (reach->fd >= 0 && strncmp(reach->path, path, length) == 0 && reach->path[length] == '\0')
@@ -80,6 +76,14 @@ int reach_parent(struct reach *reach, const char *path, const char **name)
 	if (fd >= 0)
 		reach->path = alloc_printf("%.*s", (int)length, path);
 	return fd;
+}
+
+int reach_parent(struct reach *reach, const char *path, const char **name)
+{
+	const char *slash = strrchr(path, '/');
+
+	*name = slash != NULL ? slash + 1 : path;
+	return reach_directory(reach, path, slash != NULL ? (size_t)(slash - path) : 0);
 }
 
 void reach_release(struct reach *reach)

@@ -6,6 +6,8 @@
 #ifndef HELPER_TREE_REACH_H
 #define HELPER_TREE_REACH_H
 
+#include <stddef.h>
+
 struct reach {
 	int root; /* the caller's */
 	int fd;   /* of `path`; -1: none yet */
@@ -21,6 +23,9 @@ struct reach {
  * root, and the name is empty. -1 and errno.
  */
 int reach_parent(struct reach *reach, const char *path, const char **name);
+
+/* The directory path[0 .. length) itself; of no length it is the root. The same otherwise. */
+int reach_directory(struct reach *reach, const char *path, size_t length);
 void reach_release(struct reach *reach);
 
 #endif
