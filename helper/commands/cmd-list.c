@@ -39,8 +39,7 @@ struct listing {
 	const struct store *store;
 	struct libscols_table *table;
 	const struct readers *readers;
-	uint64_t latest;
-	const struct meta *of_latest; /* NULL: not known */
+	struct meta_latest latest;
 	bool json, measure;
 };
 
@@ -84,11 +83,11 @@ static void set_measure(const struct listing *listing, struct libscols_line *lin
 static const char *state_of(const struct listing *listing, uint64_t number, const struct meta *meta,
 			    bool damaged)
 {
-	if (number == listing->latest)
+	if (number == listing->latest.number)
 		return "latest";
 	if (damaged || meta->kept)
 		return damaged ? "damaged" : "kept";
-	return meta_unpublished(meta, listing->latest, listing->of_latest) ? "unpublished" : "retired";
+	return meta_unpublished(meta, &listing->latest) ? "unpublished" : "retired";
 }
 
 static void list_one(const struct listing *listing, uint64_t number)
@@ -109,7 +108,7 @@ static void list_one(const struct listing *listing, uint64_t number)
 	table_set(line, STATE, alloc_copy(state_of(listing, number, &meta, damaged.status != STATUS_DONE)));
 	if (meta.kept && meta.name[0])
 		table_set_foreign(line, NAME, meta.name, listing->json);
-	if (number == listing->latest || !meta_unpublished(&meta, listing->latest, listing->of_latest)) {
+	if (number == listing->latest.number || !meta_unpublished(&meta, &listing->latest)) {
 		table_set(line, PUBLISHED, command_time(meta.published, listing->json));
 		table_set(line, RETIRED, command_time(meta.retired, listing->json));
 		table_set(line, AGE, look_age(meta.published, listing->json));
@@ -126,15 +125,11 @@ static int list_store(const struct options *options, const struct store *store, 
 	struct listing listing = { .store = store, .json = options->json, .measure = options->measure };
 	struct readers readers = { .list = NULL };
 	struct numbers numbers = { .list = NULL };
-	struct err damaged = ERR_NONE;
-	struct meta latest;
 	int result = -1;
 
-	if (store_latest(store, &listing.latest, err) == 0 && command_numbers(store, &numbers, err) == 0 &&
-	    readers_find(store, &readers, err) == 0) {
+	if (meta_latest_read(store, &listing.latest, err) == 0 &&
+	    command_numbers(store, &numbers, err) == 0 && readers_find(store, &readers, err) == 0) {
 		listing.readers = &readers;
-		if (meta_read(store, listing.latest, &latest, &damaged) == 0)
-			listing.of_latest = &latest;
 		listing.table = table_new("snapshots", columns, shown, options->json);
 		for (size_t i = 0; i < numbers.count; i++) {
 			if (options->measure)

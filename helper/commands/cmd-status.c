@@ -52,11 +52,9 @@ struct look {
 	struct store store;
 	struct readers readers;
 	struct numbers stuck;
-	uint64_t latest;
-	struct meta of_latest;
-	bool latest_known; /* its meta is good */
-	bool foreign;      /* Portage makes snapshots here */
-	bool pinned;       /* some snapshot is */
+	struct meta_latest latest;
+	bool foreign; /* Portage makes snapshots here */
+	bool pinned;  /* some snapshot is */
 };
 
 static struct libscols_line *add_row(const struct look *look, const char *item, const char *state)
@@ -107,7 +105,7 @@ static char *reason_text(const struct look *look, uint64_t number, enum reclaim_
 		return alloc_printf(STORE_META "/%ju is damaged: it may be a kept one", (uintmax_t)number);
 	if (why != RECLAIM_GONE)
 		return NULL;
-	const bool never = meta_unpublished(meta, look->latest, look->latest_known ? &look->of_latest : NULL);
+	const bool never = meta_unpublished(meta, &look->latest);
 	return alloc_copy(never ? "it was never the latest: the next gc takes it" : "the next gc takes it");
 }
 
@@ -264,11 +262,10 @@ static int status_store(struct look *look, struct err *err)
 					     .ttl_days = look->repo->ttl_days,
 					     .dry_run = true };
 	struct numbers numbers = { .list = NULL };
-	struct err damaged = ERR_NONE;
+	struct err ignored = ERR_NONE;
 	int result = readers_find(&look->store, &look->readers, err);
 
-	look->latest_known = store_latest(&look->store, &look->latest, &damaged) == 0 &&
-			     meta_read(&look->store, look->latest, &look->of_latest, &damaged) == 0;
+	meta_latest_read(&look->store, &look->latest, &ignored);
 	if (result == 0)
 		result = command_numbers(&look->store, &numbers, err);
 	numbers_release(&numbers);

@@ -167,18 +167,28 @@ static int meta_retire(const struct store *store, uint64_t number, struct meta *
 	return meta_write(store, number, meta, err);
 }
 
-bool meta_unpublished(const struct meta *meta, uint64_t latest, const struct meta *of_latest)
+int meta_latest_read(const struct store *store, struct meta_latest *latest, struct err *err)
+{
+	struct err damaged = ERR_NONE;
+
+	*latest = (struct meta_latest){ .number = 0 };
+	if (store_latest(store, &latest->number, err) != 0)
+		return -1;
+	latest->known = meta_read(store, latest->number, &latest->meta, &damaged) == 0;
+	return 0;
+}
+
+bool meta_unpublished(const struct meta *meta, const struct meta_latest *latest)
 {
 	if (meta->unpublished || meta->published == 0 || meta->retired != 0)
 		return meta->unpublished;
-	return latest != 0 && meta->before == latest && of_latest != NULL && of_latest->retired == 0;
+	return latest->number != 0 && meta->before == latest->number && latest->known &&
+	       latest->meta.retired == 0;
 }
 
 /* What settling goes by: the same for all snapshots of one run. */
 struct settling {
-	uint64_t latest;
-	struct meta of_latest;
-	bool latest_known; /* its file is good, or it has none */
+	struct meta_latest latest;
 	int64_t now;
 	/*
 	 * Was the latest snapshot published before now? If not, either the clock was ahead then or it is
@@ -197,15 +207,14 @@ static int settle_one(const struct store *store, const struct settling *settling
 	/* One damaged file does not stop every writer: reclaim() leaves its snapshot alone and reports it. */
 	if (meta_read(store, number, &meta, &damaged) != 0)
 		return 0;
-	if (number == settling->latest) {
+	if (number == settling->latest.number) {
 		if (meta.retired == 0 && !meta.unpublished)
 			return 0;
 		meta.retired = 0;
 		meta.unpublished = false;
 		return meta_write(store, number, &meta, err);
 	}
-	meta.unpublished = meta_unpublished(&meta, settling->latest,
-					    settling->latest_known ? &settling->of_latest : NULL);
+	meta.unpublished = meta_unpublished(&meta, &settling->latest);
 	if (meta.retired == 0)
 		return meta_retire(store, number, &meta, err);
 	if (meta.retired <= settling->now || !settling->clock_agrees)
@@ -218,24 +227,20 @@ static int settle_one(const struct store *store, const struct settling *settling
 int meta_settle(const struct store *store, struct err *err)
 {
 	struct settling settling = { .now = time(NULL) };
-	struct err damaged = ERR_NONE;
 	struct numbers numbers;
-	int result = 0;
 
 	if (store_numbers(store, &numbers, NULL, NULL, err) != 0)
 		return -1;
 	/* After the list: what another writer publishes in between is not in it, so it is not retired. */
-	if (store_latest(store, &settling.latest, err) != 0)
-		result = -1;
-	else
-		settling.latest_known = meta_read(store, settling.latest, &settling.of_latest, &damaged) == 0;
-	settling.clock_agrees = settling.latest_known && settling.of_latest.published <= settling.now;
+	const struct meta_latest *latest = &settling.latest;
+	int result = meta_latest_read(store, &settling.latest, err);
+	settling.clock_agrees = latest->known && latest->meta.published <= settling.now;
 	for (size_t i = 0; result == 0 && i < numbers.count; i++)
-		if (numbers.list[i] != settling.latest)
+		if (numbers.list[i] != latest->number)
 			result = settle_one(store, &settling, numbers.list[i], err);
 	/* Killed before this we judge the others by the same the next time: meta_unpublished(). */
 	for (size_t i = 0; result == 0 && i < numbers.count; i++)
-		if (numbers.list[i] == settling.latest)
+		if (numbers.list[i] == latest->number)
 			result = settle_one(store, &settling, numbers.list[i], err);
 	numbers_release(&numbers);
 	return result;

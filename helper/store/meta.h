@@ -44,14 +44,22 @@ bool meta_name_good(const char *name);
 /* The kept snapshot of that name that is there: *number, or 0 for none. What is damaged has no name. */
 int meta_find(const struct store *store, const char *name, uint64_t *number, struct err *err);
 
+/* The snapshot that latest names, for the next. */
+struct meta_latest {
+	uint64_t number;
+	struct meta meta;
+	bool known; /* its file is good, or it has none; else `meta` is zeros */
+};
+int meta_latest_read(const struct store *store, struct meta_latest *latest, struct err *err);
+
 /*
  * Was it never the latest? That is so of what publish() left between its rename to snapshots/N and the one of latest, or of
  * a set that was undone. It was settled as such (meta_settle()), or will be: `before` of N is what is latest still. That
  * alone would be so, too, of what a rollback to `before` has just left; but then the latest was retired once, and is so
- * until it is settled, after all others. So the latest must not be, and be known (`of_latest` is not NULL; of Portage's it is
- * zeros). Where Portage has published since, it is taken for one that was the latest.
+ * until it is settled, after all others. So the latest must not be, and be known (of Portage's it is zeros). Where Portage has
+ * published since, it is taken for one that was the latest.
  */
-bool meta_unpublished(const struct meta *meta, uint64_t latest, const struct meta *of_latest);
+bool meta_unpublished(const struct meta *meta, const struct meta_latest *latest);
 
 /*
  * Under the lock: makes the files agree with latest. Every other snapshot that has no retired time is retired

@@ -351,13 +351,15 @@ static struct candidate *newest_retired(const struct candidates *all, const stru
 /* Also in a dry run, which settles nothing. */
 static void unpublished_mark(const struct candidates *all, uint64_t latest)
 {
-	const struct meta *of_latest = NULL;
+	struct meta_latest of = { .number = latest };
 
 	for (size_t i = 0; i < all->count; i++)
-		if (all->list[i].number == latest && all->list[i].why != RECLAIM_DAMAGED)
-			of_latest = &all->list[i].meta;
+		if (all->list[i].number == latest && all->list[i].why != RECLAIM_DAMAGED) {
+			of.meta = all->list[i].meta;
+			of.known = true;
+		}
 	for (size_t i = 0; i < all->count; i++)
-		all->list[i].unpublished = meta_unpublished(&all->list[i].meta, latest, of_latest);
+		all->list[i].unpublished = meta_unpublished(&all->list[i].meta, &of);
 }
 
 /*
