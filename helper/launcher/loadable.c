@@ -9,7 +9,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "core/elf_kind.h"
 #include "helper/base/alloc.h"
 
 #define INTERPRETERS_MAX 4 /* fs/exec.c: then ELOOP */
@@ -56,14 +55,23 @@ static bool gains_privileges(const char *path, const struct stat *st)
 	return getuid() != 0 && getxattr(path, "security.capability", NULL, 0) > 0;
 }
 
-static ssize_t read_head(const char *path, char *to, size_t room)
+enum elf_kind loadable_look(const char *path, char **interpreter)
 {
+	char head[ELF_KIND_ROOM];
+	size_t length = 0;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	ssize_t got = fd < 0 ? -1 : pread(fd, to, room, 0);
+	const ssize_t got = fd < 0 ? -1 : pread(fd, head, sizeof(head), 0);
 
 	if (fd >= 0)
 		close(fd);
-	return got;
+	*interpreter = NULL;
+	if (got < 0)
+		return ELF_UNKNOWN;
+	const enum elf_kind kind = elf_kind(head, (size_t)got);
+	const char *name = kind == ELF_SCRIPT ? elf_script_interpreter(head, (size_t)got, &length) : NULL;
+	if (length != 0)
+		*interpreter = alloc_printf("%.*s", (int)length, name);
+	return kind;
 }
 
 static enum loadable say(const char **why, enum loadable what, const char *text)
@@ -74,19 +82,15 @@ static enum loadable say(const char **why, enum loadable what, const char *text)
 
 static enum loadable judge(const char *path, unsigned depth, const char **why)
 {
-	char head[ELF_KIND_ROOM];
 	struct stat st;
-	size_t length;
+	char *interpreter;
 
 	if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
 		return LOADABLE_YES;
 	if (gains_privileges(path, &st))
 		return say(why, LOADABLE_PRIVILEGED,
 			   "gains privileges when it starts, so it ignores LD_PRELOAD");
-	const ssize_t got = read_head(path, head, sizeof(head));
-	if (got < 0)
-		return LOADABLE_YES;
-	switch (elf_kind(head, (size_t)got)) {
+	switch (loadable_look(path, &interpreter)) {
 	case ELF_STATIC:
 		return say(why, LOADABLE_NOT, "is a static program, which loads no library");
 	case ELF_OTHER_SIZE:
@@ -100,12 +104,10 @@ static enum loadable judge(const char *path, unsigned depth, const char **why)
 	default:
 		return LOADABLE_YES;
 	}
-	const char *interpreter = elf_script_interpreter(head, (size_t)got, &length);
-	if (length == 0 || depth == INTERPRETERS_MAX)
-		return LOADABLE_YES;
-	char *name = alloc_printf("%.*s", (int)length, interpreter);
-	enum loadable result = judge(name, depth + 1, why);
-	free(name);
+	enum loadable result = LOADABLE_YES;
+	if (interpreter != NULL && depth != INTERPRETERS_MAX)
+		result = judge(interpreter, depth + 1, why);
+	free(interpreter);
 	return result;
 }
 

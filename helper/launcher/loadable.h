@@ -6,11 +6,19 @@
 #ifndef HELPER_LAUNCHER_LOADABLE_H
 #define HELPER_LAUNCHER_LOADABLE_H
 
+#include "core/elf_kind.h"
+
 /*
  * The file that execvp(3) would run: `command` itself if it has a slash, else the first executable of that
  * name in PATH. NULL if there is none. The caller frees it.
  */
 char *loadable_find(const char *command);
+
+/*
+ * What kind of program it is (core/elf_kind.h); ELF_UNKNOWN where it cannot be read. *interpreter is a script's, which the caller frees; else
+ * NULL.
+ */
+enum elf_kind loadable_look(const char *path, char **interpreter);
 
 enum loadable {
 	LOADABLE_YES, /* or it cannot be told: a program that may be executed and not read */

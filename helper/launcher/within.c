@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "helper/launcher/within.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "core/elf_kind.h"
 #include "core/names.h"
 #include "helper/base/alloc.h"
+#include "helper/launcher/loadable.h"
 
 #define INTERPRETERS_MAX 5
 
@@ -52,32 +50,19 @@ static bool is_within(const struct pinning *pinning, const char *path)
 	return found;
 }
 
-/* Of a script; NULL where it is none. The caller frees it. */
-static char *interpreter_of(const char *path)
-{
-	char head[ELF_KIND_ROOM];
-	size_t length = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	ssize_t got = fd < 0 ? -1 : pread(fd, head, sizeof(head), 0);
-
-	if (fd >= 0)
-		close(fd);
-	if (got < 0 || elf_kind(head, (size_t)got) != ELF_SCRIPT)
-		return NULL;
-	const char *interpreter = elf_script_interpreter(head, (size_t)got, &length);
-	return length ? alloc_printf("%.*s", (int)length, interpreter) : NULL;
-}
-
 static bool leads_within(const struct pinning *pinning, const char *path)
 {
 	char *file = alloc_copy(path);
 	bool found = false;
 
 	for (int depth = 0; file && !found && depth <= INTERPRETERS_MAX; depth++) {
+		char *interpreter = NULL;
+
 		found = is_within(pinning, file);
-		char *behind = found ? NULL : interpreter_of(file);
+		if (!found)
+			loadable_look(file, &interpreter);
 		free(file);
-		file = behind;
+		file = interpreter;
 	}
 	free(file);
 	return found;
