@@ -312,34 +312,18 @@ with tarfile.open('$T/tarfile', 'w:gz') as tar:
 
 @test "by http: fetched, missing, and a server that hangs" {
 	skip_unless_command curl
-	local port
 	pack A
 	mkdir -p "$T/www/snapshots"
 	cp "$A" "$T/www/snapshots/gentoo-latest.tar.xz"
-	cat >"$T/server.py" <<-'END'
-		import http.server, os, sys, time
-		class Handler(http.server.SimpleHTTPRequestHandler):
-		    def do_GET(self):
-		        if self.path == "/hang":
-		            time.sleep(1000)
-		        super().do_GET()
-		    def log_message(self, *words):
-		        pass
-		server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-		with open(sys.argv[1] + ".new", "w") as f:
-		    f.write(str(server.server_port))
-		os.rename(sys.argv[1] + ".new", sys.argv[1])
-		server.serve_forever()
-	END
-	cd "$T/www"
-	background /usr/bin/python3 "$T/server.py" "$T/port"
-	cd "$T"
-	wait_until test -s "$T/port"
-	port=$(cat "$T/port")
-	repo sync --type webrsync --uri "http://127.0.0.1:$port/"
+	serve "$T/www" '
+    def do_GET(self):
+        if self.path == "/hang":
+            time.sleep(1000)
+        super().do_GET()'
+	repo sync --type webrsync --uri "http://127.0.0.1:$PORT/"
 	[ "$(version_of "$LOCATION")" = A ]
-	refused 1 'curl: exit status 22: the server has no such file' repo sync --type webrsync --uri "http://127.0.0.1:$port/none.tar.xz"
-	refused 1 'curl: not done after 1 second' repo sync --type webrsync --uri "http://127.0.0.1:$port/hang" --set sync-rcu-timeout=1
+	refused 1 'curl: exit status 22: the server has no such file' repo sync --type webrsync --uri "http://127.0.0.1:$PORT/none.tar.xz"
+	refused 1 'curl: not done after 1 second' repo sync --type webrsync --uri "http://127.0.0.1:$PORT/hang" --set sync-rcu-timeout=1
 	refused 1 'curl: exit status 7' repo sync --type webrsync --uri "http://127.0.0.1:1/x"
 	[ "$(latest)" = 1 ]
 	is_empty "$STORE/.rcu-repo/staging"

@@ -58,3 +58,25 @@ reader() {
 
 # strace; a program built with sanitizers cannot look for leaks under it
 traced() { ASAN_OPTIONS=detect_leaks=0:${ASAN_OPTIONS-} strace "$@"; }
+
+# serve DIR [PYTHON]: the files of DIR by http, on 127.0.0.1:$PORT, until the test ends; PYTHON are lines for the handler's class, indented by
+# four blanks, that answer otherwise
+serve() {
+	cat >"$T/server.py" <<-END
+		import http.server, os, sys, time
+		class Handler(http.server.SimpleHTTPRequestHandler):
+		    def log_message(self, *words):
+		        pass
+		${2-}
+		os.chdir(sys.argv[2])
+		server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+		with open(sys.argv[1] + ".new", "w") as f:
+		    f.write(str(server.server_port))
+		os.rename(sys.argv[1] + ".new", sys.argv[1])
+		server.serve_forever()
+	END
+	background /usr/bin/python3 "$T/server.py" "$T/port" "$1"
+	wait_until test -s "$T/port"
+	PORT=$(cat "$T/port")
+	export PORT
+}

@@ -111,29 +111,17 @@ as_before() {
 	keys good
 	signed_version A
 	cp "$T/good.asc" "$T/served"
-	cat >"$T/server.py" <<-'END'
-		import http.server, os, sys
-		class Handler(http.server.BaseHTTPRequestHandler):
-		    def do_GET(self):
-		        with open(sys.argv[2], "rb") as f:
-		            key = f.read()
-		        self.send_response(200)
-		        self.send_header("Content-Type", "application/pgp-keys")
-		        self.end_headers()
-		        self.wfile.write(key)
-		    def log_message(self, *words):
-		        pass
-		server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-		with open(sys.argv[1] + ".new", "w") as f:
-		    f.write(str(server.server_port))
-		os.rename(sys.argv[1] + ".new", sys.argv[1])
-		server.serve_forever()
-	END
-	background /usr/bin/python3 "$T/server.py" "$T/port" "$T/served"
-	wait_until test -s "$T/port"
+	serve "$T" '
+    def do_GET(self):
+        with open("served", "rb") as f:
+            key = f.read()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/pgp-keys")
+        self.end_headers()
+        self.wfile.write(key)'
 	refreshed() {
 		judged --set sync-openpgp-key-refresh=keyserver \
-			--set "sync-openpgp-keyserver=hkp://127.0.0.1:$(cat "$T/port")"
+			--set "sync-openpgp-keyserver=hkp://127.0.0.1:$PORT"
 	}
 	refreshed
 	[ "$(version_of "$LOCATION")" = A ]

@@ -113,7 +113,7 @@ update_debmirror() {
 	for deb in "$T"/packages/*_"$1"_all.deb; do
 		reprepro --silent --basedir "$T/upstream" --confdir "$T/conf" includedeb stable "$deb"
 	done
-	apt-debmirror "$LOCATION" "$STORE" --method=http --host="127.0.0.1:$(cat "$T/port")" --root=/ --dist=stable \
+	apt-debmirror "$LOCATION" "$STORE" --method=http --host="127.0.0.1:$PORT" --root=/ --dist=stable \
 		--section=main --arch=amd64 --nosource --keyring="$T/${2-good}.gpg" --rsync-extra=none --diff=none
 }
 
@@ -130,22 +130,8 @@ update_debmirror() {
 	mkdir "$T/conf" "$T/upstream"
 	printf 'Codename: stable\nSuite: stable\nComponents: main\nArchitectures: amd64\nDescription: test\nSignWith: good@example.org\n' \
 		>"$T/conf/distributions"
-	cat >"$T/server.py" <<-'END'
-		import http.server, os, sys
-		class Handler(http.server.SimpleHTTPRequestHandler):
-		    def log_message(self, *words):
-		        pass
-		server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-		with open(sys.argv[1] + ".new", "w") as f:
-		    f.write(str(server.server_port))
-		os.rename(sys.argv[1] + ".new", sys.argv[1])
-		server.serve_forever()
-	END
-	cd "$T/upstream"
-	background /usr/bin/python3 "$T/server.py" "$T/port"
+	serve "$T/upstream"
 	server=$BACKGROUND
-	cd "$T"
-	wait_until test -s "$T/port"
 	echo "deb [trusted=yes arch=amd64] copy:$LOCATION stable main" >"$T/sources.list"
 	while_updated read_apt update_debmirror
 	[ "$(latest)" = 3 ]

@@ -211,23 +211,9 @@ make_image() {
 	gpg -q --armor --export good@example.org >"$T/good.asc"
 	chmod 600 "$T/good.asc"
 	mkdir "$T/www"
-	cat >"$T/server.py" <<-'END'
-		import http.server, os, sys
-		class Handler(http.server.SimpleHTTPRequestHandler):
-		    def log_message(self, *words):
-		        pass
-		server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-		with open(sys.argv[1] + ".new", "w") as f:
-		    f.write(str(server.server_port))
-		os.rename(sys.argv[1] + ".new", sys.argv[1])
-		server.serve_forever()
-	END
-	cd "$T/www"
-	background /usr/bin/python3 "$T/server.py" "$T/port"
-	cd "$T"
-	wait_until test -s "$T/port"
+	serve "$T/www"
 	signed() {
-		repo sync "$@" --type webrsync --uri "http://127.0.0.1:$(cat "$T/port")/it.tar.gz" "${HIS[@]}" \
+		repo sync "$@" --type webrsync --uri "http://127.0.0.1:$PORT/it.tar.gz" "${HIS[@]}" \
 			--set sync-webrsync-verify-signature=yes --set "sync-openpgp-key-path=$T/good.asc"
 	}
 	make_archive A
