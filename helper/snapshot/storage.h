@@ -41,9 +41,7 @@ enum stage_kind {
 struct measure {
 	uint64_t files; /* everything that is not a directory */
 	uint64_t bytes; /* allocated, of all files and directories */
-	uint64_t
-		own; /* allocated, of directories and of files that have no name outside: what deleting it would
-			   give back */
+	uint64_t own;   /* of these, what deleting it would give back: not what has a name outside */
 };
 
 struct storage {
@@ -102,14 +100,15 @@ struct storage {
 	int (*put_back)(struct store *store, const struct staging *staging, uint64_t number, struct err *err);
 
 	/*
-	 * Brings the spare forward to latest, now that nobody waits for it, so that the next STAGE_BRANCH costs next to nothing.
-	 * None is fine; one that somebody may be in stays as it is, for the next
-	 * staging to judge.
+	 * Brings the spare forward to latest, now that nobody waits for it, so that the next STAGE_BRANCH costs next to
+	 * nothing. None is fine; one that somebody may be in stays as it is, for the next staging to judge.
 	 */
 	int (*ready_spare)(struct store *store, struct err *err);
 
-	/* Is there a spare? 1, and which snapshot it is as; 0, or -1. Where `measure` is not NULL it is measured. Works without
-	 * the lock. */
+	/*
+	 * Is there a spare? 1, and which snapshot it is as (0: not known); 0, or -1. Where `measure` is not NULL it is
+	 * measured. Works without the lock.
+	 */
 	int (*look_spare)(const struct store *store, uint64_t *number, struct measure *measure,
 			  struct err *err);
 

@@ -31,11 +31,10 @@ struct search {
 	const char *pid;
 	bool doubt; /* something could not be read, though its process is there */
 
-	struct stat root;    /* of the tree */
-	struct stat outside; /* the last directory that was found not to be in it: "/", nearly always */
-	char *place,
-		*device;    /* where the tree is in its file system, as mountinfo has them; NULL: not known */
-	struct stat *views; /* the mount namespaces that were looked at */
+	struct stat root;     /* of the tree */
+	struct stat outside;  /* the last directory that was found not to be in it: "/", nearly always */
+	char *place, *device; /* where the tree is in its file system, as mountinfo has it; NULL: not known */
+	struct stat *views;   /* the mount namespaces that were looked at */
 	size_t view_count;
 };
 

@@ -32,10 +32,10 @@
  *  4 snapshots/N is there, by one rename that replaces nothing. Leaves a whole snapshot that was never
  *    latest. It must not become latest by itself: who died may have failed and said so, and its successor publishes
  *    newer content. meta_settle() marks it, the next reclaim() takes it, and it does not count as a spare. But what
- *    `begin` reserved exists only once, and is not for gc: the next store_lock() undoes this rename, and the tree is staged and reserved as before, for commit
- *    to do all of it again. Undone rather than ended, so that a commit has one state before the swap and one behind it,
- *    whatever killed it or failed where. Its meta/N says which tree it is (reservation.h). The tree was whole before the
- *    rename: no half snapshot is ever seen under a number (P21).
+ *    `begin` reserved exists only once, and is not for gc: the next store_lock() undoes this rename, and the tree is staged
+ *    and reserved as before, for commit to do all of it again. Undone rather than ended, so that a commit has one state
+ *    before the swap and one behind it, whatever killed it or failed where. Its meta/N says which tree it is
+ *    (reservation.h). The tree was whole before the rename: no half snapshot is ever seen under a number (P21).
  *  5 The directory snapshots/ is on disk. Leaves the same as 4. latest, which comes next, can never be on
  *    disk before its target is.
  *  6 pins/N is there. Leaves the same as 4. A reader that finds the new latest finds its pin file.

@@ -69,8 +69,7 @@ struct record {
 	uint64_t chain;          /* entries in the records since the last whole one, this one included */
 	uint64_t total;          /* entries of the last whole one */
 	uint64_t bottom;         /* the number of the last whole one */
-	int64_t looked; /* when the tree was last compared with its source also in links and attributes;
-				    0: not known */
+	int64_t looked;          /* when links and attributes were last asked for, too; 0: not known */
 	struct record_root root;
 
 	struct record_entry *entries; /* in path_order() */

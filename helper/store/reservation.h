@@ -30,8 +30,8 @@ struct reservation {
 };
 
 /*
- * Reads it, and stages again what a commit left on its way; one that is void is removed (its staging goes to trash) and reads as none. Why it is void is then in
- * store->lapsed, whole sentences for a person.
+ * Reads it, and stages again what a commit left on its way; one that is void is removed (its staging goes to trash) and
+ * reads as none. Why it is void is then in store->lapsed, whole sentences for a person.
  */
 int reservation_read(struct store *store, struct reservation *reservation, struct err *err);
 /* The same, without the lock: changes nothing. */
