@@ -30,6 +30,9 @@ place() {
 	ln -s beside "$1/place/link"
 }
 
+# pinned_in ROOM COMMAND...: to its snapshot 1
+pinned_in() { STORE=$1/store LOCATION=$1/place/location pinned "${@:2}"; }
+
 # What CALL tells of PATH, following links, without the numbers of the inodes
 walked() { PROBE_FOLLOW=1 "$PROBE" "$2" "$1" | sed -E "s|$T/[a-z]*/||g; s| [0-9]+ ([0-7]{5,6})\\]| \\1]|g"; }
 
@@ -40,8 +43,7 @@ walked() { PROBE_FOLLOW=1 "$PROBE" "$2" "$1" | sed -E "s|$T/[a-z]*/||g; s| [0-9]
 	for call in ftw ftw64 nftw nftw64 nftw_old nftw64_old; do
 		for start in place place/location place/link place/beside/into place/location/up store/latest/up/.. place/location/dangling; do
 			walked $call "$T/bare/$start" >"$T/want"
-			LD_PRELOAD=$RCU_EXEC_SHIM RCU_EXEC_PINS="$T/swapped/place/location=$T/swapped/store/snapshots/1" \
-				walked $call "$T/swapped/$start" >"$T/got"
+			pinned_in "$T/swapped" walked $call "$T/swapped/$start" >"$T/got"
 			diff "$T/want" "$T/got"
 			walked $call "$T/swapped/$start" >"$T/unpinned"
 			[ -s "$T/want" ]
@@ -63,8 +65,7 @@ walked() { PROBE_FOLLOW=1 "$PROBE" "$2" "$1" | sed -E "s|$T/[a-z]*/||g; s| [0-9]
 	done
 	for call in nftw nftw_old nftw64 nftw64_old; do
 		walked $call "$T/bare/place/location/deep" >"$T/want"
-		LD_PRELOAD=$RCU_EXEC_SHIM RCU_EXEC_PINS="$T/swapped/place/location=$T/swapped/store/snapshots/1" \
-			walked $call "$T/swapped/place/location/deep" >"$T/got"
+		pinned_in "$T/swapped" walked $call "$T/swapped/place/location/deep" >"$T/got"
 		diff "$T/want" "$T/got"
 		grep -q 'three/z' "$T/got"
 	done
@@ -75,8 +76,7 @@ fts_told() {
 	local program=$1 room=$2
 	shift 2
 	if [ "$room" = swap ]; then
-		LD_PRELOAD=${SHIM-$RCU_EXEC_SHIM} RCU_EXEC_PINS="$T/swap/place/location=$T/swap/store/snapshots/1" \
-			"$program" "${@//%T/$T/$room}"
+		pinned_in "$T/swap" "$program" "${@//%T/$T/$room}"
 	else
 		"$program" "${@//%T/$T/$room}"
 	fi | sed "s|$T/$room|ROOM|g"
@@ -131,8 +131,8 @@ fts_same() {
 }
 
 @test "fts of 32-bit programs, in its three forms" {
-	local SHIM=$RCU_BUILD/preload/m32/librcu-exec.so form
-	[ -r "$SHIM" ] || skip "configured without --enable-multilib"
+	local RCU_EXEC_SHIM=$RCU_BUILD/preload/m32/librcu-exec.so form
+	[ -r "$RCU_EXEC_SHIM" ] || skip "configured without --enable-multilib"
 	fts_rooms
 	for form in "" -large -time64; do
 		fts_same "$PROBES/fts32$form" || { echo "form: $form"; return 1; }
