@@ -608,7 +608,6 @@ static void test_shared_memory(void **state)
 	assert_int_equal(rmdir("plain/gentoo"), 0);
 }
 
-/* Last: nothing is remembered afterwards. */
 /* The table begins small. What is known is taken along as it grows, and never becomes another thing. */
 static void test_memory_grows(void **state)
 {
@@ -637,6 +636,7 @@ static void test_memory_grows(void **state)
 	memory_forget();
 }
 
+/* Last: nothing is remembered afterwards. */
 static void test_memory_off(void **state)
 {
 	(void)state;
